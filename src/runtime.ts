@@ -1,0 +1,38 @@
+/**
+ * What the agent takes from the outside besides Kafka: time and chance. Injected, so that simulations are deterministic.
+ * The file system's seam is `tail/fs.ts`.
+ */
+export interface Clock {
+  /** Wall clock, milliseconds since the epoch. */
+  now(): number;
+  /** Monotonic milliseconds, for intervals and deadlines. */
+  monotonic(): number;
+  /** Calls `f` once after `ms`; the returned function cancels it. */
+  after(ms: number, f: () => void): () => void;
+}
+
+/** A number in [0, 1). */
+export type Random = () => number;
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(ms, f) {
+    const timer = setTimeout(f, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Resolves after `ms` of `clock`; `signal` ends the wait early without an error. */
+export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const end = () => {
+      cancel();
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const cancel = clock.after(ms, end);
+    signal?.addEventListener("abort", end, { once: true });
+  });
+}

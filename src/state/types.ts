@@ -1,0 +1,44 @@
+/** What the state journal holds (DESIGN §6). Positions are bytes; everything here is plain JSON. */
+
+/** A hash of bytes `[from, from + length)` of the (decompressed, raw) file. */
+export interface ContentHash {
+  from: number;
+  length: number;
+  hash: string;
+}
+
+/** One file as it was at a checkpoint. */
+export interface FileState {
+  /** Made once per physical file and input, unique in the journal. */
+  key: string;
+  input: string;
+  /** Last known path. */
+  path: string;
+  dev: number;
+  /** Decimal; inode numbers may exceed 2^53. */
+  ino: string;
+  /** Birth time in ns since the epoch, decimal; "0" where the file system has none. */
+  birth: string;
+  /** Everything before it is acknowledged. */
+  position: number;
+  /** Number of the line that starts at `position`, from 1. */
+  line: number;
+  /** Hash of the file's beginning; grows with the file up to a limit. */
+  fingerprint: ContentHash;
+  /** Hash of the bytes before `position` (or before an earlier position), as they were when read; null at 0. */
+  marker: ContentHash | null;
+  /** Milliseconds since the epoch at which the file was last seen. */
+  seen: number;
+  /** The file is gone or complete: kept for a while so that a copy or successor of it is recognised. */
+  done?: true;
+}
+
+/** Numbers rise by one with each checkpoint and are never used again; `base` is the number this one builds on. */
+export interface Checkpoint {
+  n: number;
+  base: number;
+  /** Only the files that changed since `base`. */
+  files: readonly FileState[];
+  /** Keys of files that are forgotten. */
+  removed?: readonly string[];
+}
