@@ -1,0 +1,47 @@
+#!/usr/bin/env bun
+/**
+ * argv → command → exit code. The only place that ends the process: it sets `process.exitCode` and returns, because
+ * `process.exit` loses what a pipe has not taken yet. Nothing but the version is loaded for `--version`.
+ */
+import { commit, version } from "./version.ts";
+
+/** How long (ms) handles that a command forgot may keep a finished process alive. */
+const LINGER = 1000;
+
+const argv = process.argv.slice(2);
+
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  // The reader went away (`| head -1`): there is nobody left to write for.
+  if (error.code === "EPIPE") process.exit(process.exitCode ?? 0);
+  crash(error);
+});
+// stderr may be closed; that must not end the work.
+process.stderr.on("error", () => {});
+process.on("uncaughtException", crash);
+process.on("unhandledRejection", crash);
+
+if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
+  process.stdout.write(`logagent ${version} (${commit})\n`);
+} else {
+  process.exitCode = await (await import("./commands/run.ts")).run(argv);
+  setTimeout(endWhenWritten, LINGER).unref();
+}
+
+/** A last resort against a forgotten socket or timer; pending output keeps the process alive. */
+function endWhenWritten(): void {
+  if (process.stdout.writableLength > 0 || process.stderr.writableLength > 0) {
+    setTimeout(endWhenWritten, LINGER).unref();
+  } else {
+    process.exit();
+  }
+}
+
+function crash(error: unknown): void {
+  const text = error instanceof Error ? error.message : String(error);
+  const verbose = process.env.LOGAGENT_LOG_LEVEL === "debug" || /--log-level[= ]debug/.test(argv.join(" "));
+  const more = verbose
+    ? `${error instanceof Error ? error.stack : ""}\n`
+    : "run again with --log-level debug for details\n";
+  process.exitCode = 70;
+  process.stderr.write(`logagent: internal error: ${text}\n${more}`, () => process.exit(70));
+}
