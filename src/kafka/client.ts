@@ -38,6 +38,8 @@ export interface ApiRequest<T> {
   flexible?: boolean;
   /** The body, or a function that writes it. A given buffer is sent as it is, without a copy where possible. */
   body: Buffer | ((writer: Writer) => void);
+  /** The first bytes of a given buffer are free: the client writes its header there, so that one write sends all. */
+  headroom?: number;
   parse: (reader: Reader) => T;
   /** False for Produce with acks=0: resolves with undefined when the socket took the bytes. Default true. */
   expectResponse?: boolean;
