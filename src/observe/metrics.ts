@@ -67,11 +67,11 @@ export function createMetrics(): Registry {
 
   const series = (name: string, labels: Labels): Series => {
     if (!Object.hasOwn(metricTable, name)) throw new Error(`metric ${name} is not in the table of metrics`);
-    let byLabels = all.get(name);
-    if (!byLabels) all.set(name, (byLabels = new Map()));
+    const byLabels = all.get(name) ?? new Map<string, Series>();
+    all.set(name, byLabels);
     const key = labelText(labels);
-    let found = byLabels.get(key);
-    if (!found) byLabels.set(key, (found = { labels, value: 0 }));
+    const found = byLabels.get(key) ?? { labels, value: 0 };
+    byLabels.set(key, found);
     return found;
   };
 
