@@ -26,6 +26,8 @@ export interface Lines {
   count: number;
   /** Number of the first record's line in the file, from 1. */
   lineNumber: number;
+  /** The line number of record i is `lineNumber + lineOffsets[i]`; absent: `lineNumber + i`. */
+  lineOffsets?: Uint32Array;
 }
 
 /**

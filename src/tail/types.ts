@@ -80,6 +80,12 @@ export interface Tailer {
   settled(file: FileId, position: number): void;
   /** The file's state at its settled position, for the journal; null when it is forgotten. */
   snapshot(file: FileId): FileState | null;
+  /**
+   * Files whose snapshot changed since the last call: settled further, found, renamed, done. The next checkpoint holds
+   * their snapshots, also of files nothing was sent from yet: where `--from end` began must survive a kill. Ids may be
+   * unknown to `file` (the marker that the input's first scan is over has one too); `snapshot` knows them all.
+   */
+  changed(): FileId[];
   /** Keys of states that can be removed from the journal since the last call. */
   forgotten(): string[];
   file(id: FileId): TailedFile | undefined;
