@@ -41,4 +41,26 @@ export interface Checkpoint {
   files: readonly FileState[];
   /** Keys of files that are forgotten. */
   removed?: readonly string[];
+  /**
+   * True by itself once it is on disk: everything it covers was acknowledged before it was written (at-least-once).
+   * Without it the checkpoint is true only if its transaction was committed, which a `confirmed` line or the group's
+   * offset tells.
+   */
+  confirmed?: true;
+  /** `files` is the whole state, not a change (written by compaction). */
+  full?: true;
+  /** Nonce of the running agent that wrote it: the same number by somebody else is not this checkpoint. */
+  by?: string;
+}
+
+/** What the journal says about itself; the last header line counts. */
+export interface Header {
+  /** Name of the agent: part of its transactional id and consumer group. */
+  agent: string;
+  /** Hash of the machine the agent id was made on; null where the machine has no id. */
+  machine: string | null;
+  /** Id of the cluster the lines go to; null until the first contact. */
+  cluster: string | null;
+  /** Topic of every input that was ever scanned. */
+  topics: Readonly<Record<string, string>>;
 }

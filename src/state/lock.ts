@@ -1,0 +1,142 @@
+import { randomBytes } from "node:crypto";
+import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { LogagentError } from "../errors.ts";
+import { type Clock, sleep, systemClock } from "../runtime.ts";
+import { isCode } from "./files.ts";
+import { bootId, processExists, processStart } from "./machine.ts";
+
+/** Who holds a lock file. */
+export interface Owner {
+  pid: number;
+  /** Null where the system does not say. */
+  boot: string | null;
+  started: string | null;
+  /** Tells two locks of one process apart. */
+  token: string;
+}
+
+export interface Lock {
+  release(): void;
+}
+
+/** How long a new owner waits before it looks whether a takeover took its lock too, in milliseconds. */
+const takeoverCheck = 100;
+
+/**
+ * Takes the lock file, replacing one whose owner is dead. Throws LogagentError STATE_LOCKED naming the live owner's
+ * process id, or STATE_IO.
+ *
+ * The file appears with its content at once: a complete temporary file is linked to the name, which fails when the name
+ * exists (the O_EXCL of links). A stale lock is first renamed away; who finds that it renamed another lock than the
+ * one it judged puts it back, and each new owner looks once more after a moment whether the lock is still its own.
+ */
+export async function acquireLock(path: string, clock: Clock = systemClock): Promise<Lock> {
+  const token = randomBytes(8).toString("hex");
+  const own: Owner = { pid: process.pid, boot: bootId(), started: processStart(process.pid), token };
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    for (let tries = 0; tries < 100; tries++) {
+      if (create(path, own)) return held(path, own);
+      const owner = readOwner(path);
+      if (owner === "gone") continue;
+      if (owner !== "garbage" && isAlive(owner)) throw lockedBy(path, owner);
+      moveAway(path, owner, token);
+      if (!create(path, own)) continue;
+      await sleep(clock, takeoverCheck);
+      if (isHeldBy(path, own)) return held(path, own);
+    }
+  } catch (error) {
+    if (error instanceof LogagentError) throw error;
+    throw new LogagentError("STATE_IO", `locking the state with ${path} failed: ${(error as Error).message}`, error);
+  }
+  throw new LogagentError("STATE_LOCKED", `locking the state with ${path} failed: other agents keep taking it`);
+}
+
+/** True while the process that wrote the lock runs: the same boot, and a process of that id with that start time. */
+export function isAlive(owner: Owner): boolean {
+  const boot = bootId();
+  if (boot !== null && owner.boot !== null && boot !== owner.boot) return false;
+  if (!processExists(owner.pid)) return false;
+  const started = processStart(owner.pid);
+  return started === null || owner.started === null || started === owner.started;
+}
+
+function create(path: string, own: Owner): boolean {
+  const text = `${JSON.stringify(own)}\n`;
+  const temporary = `${path}.${own.token}`;
+  writeFileSync(temporary, text, { flag: "wx", mode: 0o600 });
+  try {
+    linkSync(temporary, path);
+    return true;
+  } catch (error) {
+    if (isCode(error, "EEXIST")) return false;
+    return createWithoutLinks(path, text);
+  } finally {
+    unlinkSync(temporary);
+  }
+}
+
+function createWithoutLinks(path: string, text: string): boolean {
+  try {
+    writeFileSync(path, text, { flag: "wx", mode: 0o600 });
+    return true;
+  } catch (error) {
+    if (isCode(error, "EEXIST")) return false;
+    throw error;
+  }
+}
+
+function readOwner(path: string): Owner | "garbage" | "gone" {
+  try {
+    const owner = JSON.parse(readFileSync(path, "utf8")) as Owner;
+    return typeof owner?.pid === "number" ? owner : "garbage";
+  } catch (error) {
+    if (isCode(error, "ENOENT")) return "gone";
+    if (error instanceof SyntaxError) return "garbage";
+    throw error;
+  }
+}
+
+function moveAway(path: string, judged: Owner | "garbage", token: string): void {
+  const aside = `${path}.stale.${token}`;
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    if (isCode(error, "ENOENT")) return;
+    throw error;
+  }
+  const moved = readOwner(aside);
+  if (typeof moved === "object" && (judged === "garbage" || moved.token !== judged.token)) {
+    try {
+      linkSync(aside, path);
+    } catch {
+      // Somebody else has it by now; the owner of the moved lock sees that in its second look.
+    }
+  }
+  unlinkSync(aside);
+}
+
+function isHeldBy(path: string, own: Owner): boolean {
+  const owner = readOwner(path);
+  return typeof owner === "object" && owner.token === own.token;
+}
+
+function held(path: string, own: Owner): Lock {
+  return {
+    release() {
+      try {
+        if (isHeldBy(path, own)) unlinkSync(path);
+      } catch {
+        // A lock that stays behind is stale: the next start takes it over.
+      }
+    },
+  };
+}
+
+function lockedBy(path: string, owner: Owner): LogagentError {
+  return new LogagentError(
+    "STATE_LOCKED",
+    `locking the state failed: process ${owner.pid} uses it already (${path}); one state file serves one agent`,
+  );
+}
