@@ -67,17 +67,16 @@ export function metadata(address: string, topics: readonly string[] | null, time
         return broker;
       }),
       controller: reader.int32(),
-      topics: reader.array(() => ({
-        error: reader.int16(),
-        name: reader.string(),
-        partitions:
-          (reader.boolean(),
-          reader.array(() => {
-            const partition = { error: reader.int16(), id: reader.int32(), leader: reader.int32() };
-            reader.array(() => reader.int32());
-            return { ...partition, isr: reader.array(() => reader.int32()) };
-          })),
-      })),
+      topics: reader.array(() => {
+        const topic = { error: reader.int16(), name: reader.string() };
+        reader.boolean();
+        const partitions = reader.array(() => {
+          const partition = { error: reader.int16(), id: reader.int32(), leader: reader.int32() };
+          reader.array(() => reader.int32());
+          return { ...partition, isr: reader.array(() => reader.int32()) };
+        });
+        return { ...topic, partitions };
+      }),
     }),
   });
 }
@@ -87,7 +86,7 @@ export async function createTopicRaw(
   address: string,
   topic: { name: string; partitions: number; replication: number; config: Record<string, string> },
 ): Promise<void> {
-  const [code, message] = await request(address, {
+  const { code, message } = await request(address, {
     key: 19,
     version: 4,
     timeout: 30_000,
@@ -107,7 +106,9 @@ export async function createTopicRaw(
         .boolean(false),
     parse: (reader) => {
       reader.int32();
-      return reader.array(() => (reader.string(), [reader.int16(), reader.nullableString()] as const))[0]!;
+      reader.int32();
+      reader.string();
+      return { code: reader.int16(), message: reader.nullableString() };
     },
   });
   if (code !== 0 && code !== 36) throw new Error(`creating topic ${topic.name}: error ${code} ${message ?? ""}`);
