@@ -37,7 +37,7 @@ export interface Frame {
 /** `close` resets the connection at this point; `drop` swallows the frame (in `request` and `response`). */
 export type Action = "close" | "drop" | undefined;
 
-export type Hook = (frame: Frame) => Action | void | Promise<Action | void>;
+export type Hook = (frame: Frame) => Action | Promise<Action>;
 
 export const apiKeys = {
   Produce: 0,
@@ -53,7 +53,7 @@ export const apiKeys = {
 
 const pass: Fault = { kind: "pass" };
 
-export class Proxy {
+export class FaultProxy {
   /** Port of the broker behind it. */
   target = 0;
   /** Client → broker and broker → client. */
@@ -111,8 +111,8 @@ export class Proxy {
 }
 
 /** A proxy that listens already: make it before the broker (`advertised: () => proxy.port`), then set `target`. */
-export function startProxy(target = 0): Promise<Proxy> {
-  const proxy = new Proxy();
+export function startProxy(target = 0): Promise<FaultProxy> {
+  const proxy = new FaultProxy();
   proxy.target = target;
   return proxy.listen();
 }
@@ -124,14 +124,14 @@ interface Pending {
 
 class Connection {
   onClose = () => {};
-  private readonly proxy: Proxy;
+  private readonly proxy: FaultProxy;
   private readonly client: Socket;
   private readonly broker: Socket;
   private readonly id: number;
   private readonly pending = new Map<number, Pending>();
   private closed = false;
 
-  constructor(proxy: Proxy, client: Socket, id: number) {
+  constructor(proxy: FaultProxy, client: Socket, id: number) {
     this.proxy = proxy;
     this.client = client;
     this.id = id;
@@ -160,19 +160,18 @@ class Connection {
     );
     from.on("data", (data) => {
       const arrived = performance.now();
-      queued += data.length;
-      if (queued > 8 << 20) from.pause();
       rest = rest.length === 0 ? data : Buffer.concat([rest, data]);
       while (rest.length >= 4 && rest.length >= 4 + rest.readInt32BE(0)) {
         const frame = rest.subarray(0, 4 + rest.readInt32BE(0));
         rest = rest.subarray(frame.length);
+        queued += frame.length;
         chain = chain.then(async () => {
           await this.forward(frame, direction, shape, arrived).catch(() => this.destroy());
           queued -= frame.length;
           if (queued <= 8 << 20) from.resume();
         });
       }
-      if (rest.length > 0 && queued > 8 << 20) from.resume();
+      if (queued > 8 << 20) from.pause();
     });
     from.on("error", () => {});
     from.on("close", () => {
