@@ -1,0 +1,173 @@
+/**
+ * Reads `logagent.yaml`. Every key is the name of a flag of `tail` with `_` for `-`; the sections are
+ *
+ *     connection: { brokers, tls_ca, … }      producer: { acks, compression, … }
+ *     delivery, state, drain_timeout, …       (top level: the agent's own)
+ *     defaults: { topic, key, … }             for every input
+ *     inputs: { web: { paths, topic, … }, cron: /var/log/cron.log }
+ */
+import { readFileSync } from "node:fs";
+import * as v from "valibot";
+import { isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
+import { fieldSchema } from "./field-schema.ts";
+import { type Flags, flagName } from "./flag.ts";
+import { connectionFlags, logFlags, producerFlags } from "./flags.ts";
+import type { Problem } from "./problems.ts";
+import { nearest } from "./suggest.ts";
+import { agentFlags, inputFlags } from "./tail-flags.ts";
+
+type Values = Record<string, unknown>;
+
+/** What the file says, each value parsed as the flag of its name (camelCase keys). Wrong values are left out. */
+export interface ConfigFile {
+  /** Of connection, producer and the top level. */
+  settings: Values;
+  defaults: Values;
+  inputs: Map<string, { paths: string[]; settings: Values }>;
+  problems: Problem[];
+  /** Line of a key, or of its nearest existing parent; null for an empty file. */
+  lineOf(path: readonly string[]): number | null;
+}
+
+const { delivery, ...producerSection } = producerFlags;
+const connectionSection = Object.fromEntries(
+  Object.entries(connectionFlags).filter(([key]) => !Object.hasOwn(logFlags, key)),
+) as Flags;
+const agentSection: Flags = { delivery, ...agentFlags };
+const sections = ["connection", "producer", "defaults", "inputs"];
+
+/** `text`: the file's content when it was read already. A file that cannot be read is a problem like any other. */
+export function readConfigFile(file: string, text?: string): ConfigFile {
+  const problems: Problem[] = [];
+  let content = text ?? "";
+  try {
+    content = text ?? readFileSync(file, "utf8");
+  } catch (error) {
+    problems.push({ file, line: null, where: "", message: `cannot be read: ${(error as Error).message}` });
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(content, { lineCounter: lines, merge: true, prettyErrors: false });
+  for (const error of document.errors) {
+    problems.push({
+      file,
+      line: lines.linePos(error.pos[0]).line,
+      where: "",
+      message: `not valid YAML: ${error.message}`,
+    });
+  }
+  const lineOf = (path: readonly string[]) => {
+    const at = locate(document.contents, path);
+    return at === null ? null : lines.linePos(at).line;
+  };
+  const problem = (path: readonly string[], message: string) =>
+    problems.push({ file, line: lineOf(path), where: path.join("."), message });
+  const result: ConfigFile = { settings: {}, defaults: {}, inputs: new Map(), problems, lineOf };
+  if (problems.length > 0) return result;
+
+  const root = asMap(document.toJS() ?? {}, [], problem);
+  for (const key of Object.keys(root)) {
+    if (!sections.includes(key) && !keysOf(agentSection).includes(key))
+      unknown([], key, [...sections, ...keysOf(agentSection)], problem);
+  }
+  result.settings = {
+    ...section(root.connection, ["connection"], connectionSection, problem),
+    ...section(root.producer, ["producer"], producerSection, problem),
+    ...section(pick(root, keysOf(agentSection)), [], agentSection, problem),
+  };
+  result.defaults = section(root.defaults, ["defaults"], inputFlags, problem);
+  for (const [name, value] of Object.entries(asMap(root.inputs ?? {}, ["inputs"], problem))) {
+    result.inputs.set(name, input(value, ["inputs", name], problem));
+  }
+  return result;
+}
+
+type Report = (path: readonly string[], message: string) => void;
+
+/** `{ paths, … }`, or only the path or paths. */
+function input(value: unknown, path: readonly string[], problem: Report): { paths: string[]; settings: Values } {
+  const short = typeof value === "string" || Array.isArray(value);
+  const { paths, ...rest } = short ? { paths: value } : asMap(value, path, problem);
+  const list = (Array.isArray(paths) ? paths : paths === undefined || paths === null ? [] : [paths]) as unknown[];
+  const good = list.filter((item): item is string => typeof item === "string" && item !== "");
+  if (good.length < list.length)
+    problem(short ? path : [...path, "paths"], "must be paths or globs, each a text that is not empty");
+  else if (list.length === 0) problem(path, "has no paths; give `paths:` one path or glob, or a list of them");
+  return { paths: good, settings: section(rest, path, inputFlags, problem, ["paths"]) };
+}
+
+function section(value: unknown, path: readonly string[], flags: Flags, problem: Report, more: string[] = []): Values {
+  const values: Values = {};
+  const byName = new Map(Object.entries(flags).map(([key, flag]) => [fileKey(key), { key, flag }]));
+  for (const [name, raw] of Object.entries(asMap(value ?? {}, path, problem))) {
+    const known = byName.get(name);
+    if (!known) {
+      unknown(path, name, [...byName.keys(), ...more], problem);
+    } else if (raw !== null) {
+      const read = v.safeParse(
+        fieldSchema(known.flag),
+        known.key === "header" ? headerList(raw) : bareText(known.key, raw),
+      );
+      if (read.success) values[known.key] = read.output;
+      else problem([...path, name], [...new Set(read.issues.map((issue) => issue.message))].join("; "));
+    }
+  }
+  return values;
+}
+
+/** `header: { host: "{host}" }` is written as on the command line: `["host={host}"]`. */
+function headerList(raw: unknown): unknown {
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return raw;
+  return Object.entries(raw).map(([name, value]) => (typeof value === "string" ? `${name}=${value}` : value));
+}
+
+/** `create_topic: 16` and `from: -100` are numbers in YAML. */
+function bareText(key: string, raw: unknown): unknown {
+  return typeof raw === "number" && (key === "createTopic" || key === "from") ? String(raw) : raw;
+}
+
+function unknown(path: readonly string[], name: string, known: readonly string[], problem: Report): void {
+  const hint = nearest(name, known);
+  const secret = name.includes("password") || name.includes("secret");
+  const where = [...path, name];
+  if (secret && !known.includes(name)) {
+    problem(
+      where,
+      "secrets are not kept in this file; use sasl_password_file, or the environment's LOGAGENT_SASL_PASSWORD",
+    );
+  } else {
+    problem(where, `unknown key${hint ? `. Did you mean ${hint}?` : `; there are ${known.join(", ")}`}`);
+  }
+}
+
+function asMap(value: unknown, path: readonly string[], problem: Report): Values {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Values;
+  problem(path, "must be a mapping of keys to values");
+  return {};
+}
+
+function pick(values: Values, keys: readonly string[]): Values {
+  return Object.fromEntries(Object.entries(values).filter(([key]) => keys.includes(key)));
+}
+
+function keysOf(flags: Flags): string[] {
+  return Object.keys(flags).map(fileKey);
+}
+
+/** `tlsCa` → `tls_ca`. */
+export function fileKey(key: string): string {
+  return flagName(key).replaceAll("-", "_");
+}
+
+/** Position in the text of the last key of `path` that exists. */
+function locate(contents: unknown, path: readonly string[]): number | null {
+  let node = contents as Node | null;
+  let at = node?.range?.[0] ?? null;
+  for (const name of path) {
+    if (!isMap(node)) break;
+    const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === name);
+    if (!pair) break;
+    at = (pair.key as Node).range?.[0] ?? at;
+    node = pair.value as Node | null;
+  }
+  return at;
+}

@@ -1,0 +1,33 @@
+/** All that is wrong with a configuration, collected, so that one run names everything. */
+import { type ErrorCode, LogagentError } from "../errors.ts";
+
+export interface Problem {
+  /** Config file, as named; null for a flag. */
+  file: string | null;
+  /** From 1; null where no line is to blame. */
+  line: number | null;
+  /** `inputs.web.topic`, or `--topic`. */
+  where: string;
+  message: string;
+}
+
+/** Carries every problem; its message lists them, one a line. */
+export class ConfigError extends LogagentError {
+  readonly problems: readonly Problem[];
+
+  constructor(code: ErrorCode, problems: readonly Problem[]) {
+    const inOrder = [...problems].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+    const texts = [...new Set(inOrder.map(problemText))];
+    super(
+      code,
+      texts.length === 1 ? texts[0]! : `${texts.length} problems\n${texts.map((text) => `  ${text}`).join("\n")}`,
+    );
+    this.problems = inOrder;
+  }
+}
+
+/** `logagent.yaml:12: inputs.web.topic: a topic name …` */
+export function problemText({ file, line, where, message }: Problem): string {
+  const place = file === null ? "" : line === null ? `${file}: ` : `${file}:${line}: `;
+  return `${place}${where ? `${where}: ` : ""}${message}`;
+}
