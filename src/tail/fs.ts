@@ -1,0 +1,160 @@
+/** The file system as the tailer uses it: injected, so that simulations are deterministic and faults can be played. */
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  promises,
+  read,
+  readdirSync,
+  readSync,
+  realpathSync,
+  type Stats,
+  statSync,
+  watch,
+} from "node:fs";
+import { mountTraits, type Traits } from "./mounts.ts";
+
+export type FileKind = "file" | "directory" | "fifo" | "other";
+
+export interface Stat {
+  kind: FileKind;
+  dev: number;
+  ino: bigint;
+  /** Birth time, ns since the epoch; 0 where the file system has none. */
+  birth: bigint;
+  size: number;
+  /** Last change of the content, milliseconds since the epoch, with fractions. */
+  mtime: number;
+  /** Names the file has; 0: deleted while open. */
+  links: number;
+}
+
+export interface DirEntry {
+  name: string;
+  /** "link" is a symbolic link, "unknown" needs a stat. */
+  kind: FileKind | "link" | "unknown";
+}
+
+/** All calls throw the system's error, except that a name that does not exist is null. */
+export interface Fs {
+  stat(path: string): Stat | null;
+  /** The same without blocking the process: for file systems whose server may be gone. */
+  statLater(path: string): Promise<Stat | null>;
+  fstat(fd: number): Stat;
+  /** Opens for reading, never blocks. */
+  open(path: string): number | null;
+  close(fd: number): void;
+  /** Reads at `position` (null: the next bytes of a FIFO); 0 at the end, -1 when a FIFO has nothing now. */
+  read(fd: number, target: Uint8Array, offset: number, length: number, position: number | null): number;
+  readLater(fd: number, target: Uint8Array, offset: number, length: number, position: number): Promise<number>;
+  readdir(path: string): DirEntry[] | null;
+  readdirLater(path: string): Promise<DirEntry[] | null>;
+  realpath(path: string): string | null;
+  /** Events of a directory's entries, or null where they are not to be had. */
+  watch(directory: string, f: (name: string | null) => void): (() => void) | null;
+  traits(path: string): Traits;
+}
+
+export const nodeFs: Fs = {
+  stat(path) {
+    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+    return stat ? convert(stat) : null;
+  },
+  async statLater(path) {
+    try {
+      return convert(await promises.stat(path, { bigint: true }));
+    } catch (error) {
+      return nullIfMissing(error);
+    }
+  },
+  fstat: (fd) => convert(fstatSync(fd, { bigint: true })),
+  open(path) {
+    try {
+      return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | (constants.O_NOCTTY ?? 0));
+    } catch (error) {
+      return nullIfMissing(error);
+    }
+  },
+  close: (fd) => closeSync(fd),
+  read(fd, target, offset, length, position) {
+    if (position !== null) return readSync(fd, target, offset, length, position);
+    try {
+      return readSync(fd, target, offset, length, null);
+    } catch (error) {
+      if (errorCode(error) === "EAGAIN") return -1;
+      throw error;
+    }
+  },
+  readLater: (fd, target, offset, length, position) =>
+    new Promise((resolve, reject) => {
+      read(fd, target, offset, length, position, (error, n) => (error ? reject(error) : resolve(n)));
+    }),
+  readdir(path) {
+    try {
+      return readdirSync(path, { withFileTypes: true }).map(entry);
+    } catch (error) {
+      return nullIfMissing(error);
+    }
+  },
+  async readdirLater(path) {
+    try {
+      return (await promises.readdir(path, { withFileTypes: true })).map(entry);
+    } catch (error) {
+      return nullIfMissing(error);
+    }
+  },
+  realpath(path) {
+    try {
+      return realpathSync(path);
+    } catch (error) {
+      return nullIfMissing(error);
+    }
+  },
+  watch(directory, f) {
+    try {
+      const watcher = watch(directory, { persistent: false }, (_event, name) => f(name));
+      watcher.on("error", () => f(null));
+      return () => watcher.close();
+    } catch {
+      return null;
+    }
+  },
+  traits: mountTraits,
+};
+
+/** The system's error code ("ENOENT", …) or "". */
+export function errorCode(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+}
+
+function nullIfMissing(error: unknown): null {
+  const code = errorCode(error);
+  if (code === "ENOENT" || code === "ENOTDIR") return null;
+  throw error;
+}
+
+function convert(stat: BigIntStats): Stat {
+  return {
+    kind: kindOf(stat),
+    dev: Number(stat.dev),
+    ino: stat.ino,
+    birth: stat.birthtimeNs > 0n ? stat.birthtimeNs : 0n,
+    size: Number(stat.size),
+    mtime: Number(stat.mtimeNs) / 1e6,
+    links: Number(stat.nlink),
+  };
+}
+
+type Kinds = Pick<Stats, "isFile" | "isDirectory" | "isFIFO">;
+
+function kindOf(entry: Kinds): FileKind {
+  return entry.isFile() ? "file" : entry.isDirectory() ? "directory" : entry.isFIFO() ? "fifo" : "other";
+}
+
+function entry(dirent: Kinds & { name: string; isSymbolicLink(): boolean }): DirEntry {
+  if (dirent.isSymbolicLink()) return { name: dirent.name, kind: "link" };
+  const kind = kindOf(dirent);
+  return { name: dirent.name, kind: kind === "other" ? "unknown" : kind };
+}

@@ -1,0 +1,57 @@
+/** What the mount a path lies on can be trusted with, from `/proc/self/mountinfo` (never touches the mount itself). */
+import { readFileSync } from "node:fs";
+
+export interface Traits {
+  /** Calls may hang while a server is away: they go through the thread pool. */
+  network: boolean;
+  /** Inode numbers and birth times mean something: a different one is a different file. */
+  stable: boolean;
+}
+
+const network =
+  /^(nfs|cifs|smb|fuse\.(sshfs|glusterfs|ceph|s3fs|rclone|gcsfuse|davfs)|fuse\.mount-s3|ceph|glusterfs|afs|9p|lustre|gpfs|beegfs|ocfs2|davfs|ncpfs|coda|orangefs)/;
+const stable = /^(ext[234]|xfs|btrfs|tmpfs|f2fs|zfs|ramfs|bcachefs|jfs|reiserfs|apfs|hfs|ufs)$/;
+
+let mounts: { point: string; traits: Traits }[] | null = null;
+let readAt = 0;
+
+/** Traits of the mount that holds `path`. The table is read again after 30 s. */
+export function mountTraits(path: string): Traits {
+  if (mounts === null || performance.now() - readAt > 30_000) {
+    mounts = readMounts();
+    readAt = performance.now();
+  }
+  for (const mount of mounts) {
+    if (path.startsWith(mount.point) && (mount.point.endsWith("/") || (path[mount.point.length] ?? "/") === "/"))
+      return mount.traits;
+  }
+  return { network: false, stable: process.platform === "darwin" };
+}
+
+/** Type of a file system → traits. */
+export function traitsOf(type: string): Traits {
+  return { network: network.test(type), stable: stable.test(type) };
+}
+
+function readMounts(): { point: string; traits: Traits }[] {
+  try {
+    const found = parseMounts(readFileSync("/proc/self/mountinfo", "utf8"));
+    return found.sort((a, b) => b.point.length - a.point.length);
+  } catch {
+    return [];
+  }
+}
+
+/** Mount points and traits; later lines hide earlier ones of the same point (proc(5)). */
+export function parseMounts(text: string): { point: string; traits: Traits }[] {
+  const points = new Map<string, Traits>();
+  for (const line of text.split("\n")) {
+    const [left, right] = line.split(" - ");
+    const point = left
+      ?.split(" ")[4]
+      ?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    const type = right?.split(" ")[0];
+    if (point && type) points.set(point, traitsOf(type));
+  }
+  return [...points].map(([point, traits]) => ({ point, traits }));
+}

@@ -1,0 +1,30 @@
+/** Where a file's bytes come from: a descriptor, a decompressing stream, a FIFO. */
+import type { Fs } from "./fs.ts";
+
+export interface Source {
+  /** Bytes read; 0: the end for now; -1: not there yet, the source's owner is woken. Positions only grow, save by 64. */
+  read(target: Uint8Array, offset: number, length: number, position: number): number;
+  /** Ends for good at the end: nothing is ever appended (compressed files). */
+  readonly closed: boolean;
+  close(): void;
+}
+
+/** A plain file: whatever is at the position now. */
+export class PlainSource implements Source {
+  readonly closed = false;
+  readonly fd: number;
+  readonly #fs: Fs;
+
+  constructor(fs: Fs, fd: number) {
+    this.#fs = fs;
+    this.fd = fd;
+  }
+
+  read(target: Uint8Array, offset: number, length: number, position: number): number {
+    return this.#fs.read(this.fd, target, offset, length, position);
+  }
+
+  close(): void {
+    this.#fs.close(this.fd);
+  }
+}
