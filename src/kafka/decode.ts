@@ -5,7 +5,7 @@ import { DecodeError, type Source } from "./decode-error.ts";
 import { controlType, locateRecords, RecordBlock } from "./decode-records.ts";
 
 export { DecodeError } from "./decode-error.ts";
-export { RecordBlock } from "./decode-records.ts";
+export { RecordBlock, type RecordHeader } from "./decode-records.ts";
 
 /** A transaction that was aborted, as Fetch lists it for read-committed. */
 export interface AbortedTransaction {

@@ -22,7 +22,7 @@ export type RecordWriter = (out: OutputBuffer, block: RecordBlock, i: number, pr
 export function compileFormat(format: string): RecordWriter {
   if (format === "json") return writeJson;
   const writers = parseFormat(format).map((part) =>
-    typeof part === "string" ? literal(unescape(part)) : recordVerb(part.verb, part.argument, format),
+    typeof part === "string" ? literal(unescapeText(part)) : recordVerb(part.verb, part.argument, format),
   );
   const [first, second] = writers;
   if (writers.length === 1 && first) return first;
@@ -163,7 +163,7 @@ function headers(inner: string | null, format: string): RecordWriter {
 function headerFormat(inner: string, format: string): HeaderWriter {
   const writers = parseFormat(inner).map((part): HeaderWriter => {
     if (typeof part === "string") {
-      const bytes = unescape(part);
+      const bytes = unescapeText(part);
       return (out) => out.copy(bytes, 0, bytes.length);
     }
     if (part.verb === "K" || part.verb === "V") {
@@ -185,7 +185,7 @@ function headerFormat(inner: string, format: string): HeaderWriter {
 }
 
 /** `\n`, `\x00` and so on. Throws LogagentError USAGE on an unknown escape. */
-export function unescape(textWithEscapes: string): Buffer {
+export function unescapeText(textWithEscapes: string): Buffer {
   const parts: Buffer[] = [];
   let from = 0;
   for (const match of textWithEscapes.matchAll(/\\(x[0-9A-Fa-f]{2}|.|$)/gs)) {
