@@ -1,0 +1,306 @@
+import { existsSync } from "node:fs";
+import type { AgentConfig } from "../config/types.ts";
+import { LogagentError } from "../errors.ts";
+import type { Batch, Outcome } from "../kafka/sink.ts";
+import type { Log } from "../observe/log.ts";
+import type { Metrics } from "../observe/metrics.ts";
+import { Seldom } from "../observe/seldom.ts";
+import { type Clock, type Random, sleep } from "../runtime.ts";
+import type { Journal } from "../state/journal.ts";
+import { checkDestination } from "../state/open.ts";
+import type { FileState } from "../state/types.ts";
+import type { Delivery } from "./delivery.ts";
+import { Feed } from "./feed.ts";
+import type { CreateTailer } from "./input.ts";
+import { Inputs } from "./inputs.ts";
+import { Ledger } from "./ledger.ts";
+import { Positions } from "./positions.ts";
+import { Topics } from "./topics.ts";
+import { Wake } from "./wake.ts";
+
+export interface AgentOptions {
+  config: AgentConfig;
+  journal: Journal;
+  delivery: Delivery;
+  createTailer: CreateTailer;
+  /** One try to reach the brokers; the cluster's id. Throws LogagentError. */
+  connect: () => Promise<string | null>;
+  createTopic: (topic: string, how: { partitions: number; replication: number }) => Promise<void>;
+  /** Told of every settled batch. */
+  onSettled?: (batch: Batch, outcome: Outcome) => void;
+  host: string;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  metrics: Metrics;
+}
+
+/** Follows the inputs and delivers their lines until it is stopped or, with `once`, done. */
+export class Agent {
+  private readonly options: AgentOptions;
+  private readonly positions = new Positions();
+  private readonly wake: Wake;
+  private readonly ended = new AbortController();
+  private config: AgentConfig;
+  private inputs: Inputs | null = null;
+  private cluster: string | null = null;
+  private reached = false;
+  private dropped = 0;
+  private lastProgress: number;
+  private endRun: (end: { error?: unknown; deadline: number }) => void = () => {};
+  private readonly runEnded: Promise<{ error?: unknown; deadline: number }>;
+
+  constructor(options: AgentOptions) {
+    this.options = options;
+    this.config = options.config;
+    this.wake = new Wake(options.clock);
+    this.lastProgress = options.clock.monotonic();
+    this.runEnded = new Promise((resolve) => {
+      this.endRun = resolve;
+    });
+  }
+
+  /**
+   * Runs to the end; resolves with the exit code. Throws LogagentError for what ends the agent: STATE_MISMATCH, FENCED,
+   * STATE_IO, AUTHENTICATION, BROKER_UNAVAILABLE (`once` without progress), FILE_IO (`mustExist`).
+   */
+  async run(): Promise<number> {
+    const { delivery, config } = this.options;
+    const connected = this.connect();
+    connected.catch((error) => this.fail(error));
+    if (config.once) this.watchProgress();
+    const opened = delivery.open(connected).catch((error) => this.fail(error));
+    const files = await Promise.race([opened, this.runEnded.then(() => undefined)]);
+    const feed = files === undefined ? null : await this.start(files, connected);
+    const { error, deadline } = await this.runEnded;
+    feed?.stop();
+    const settled = feed === null || (await this.finish(deadline));
+    this.ended.abort();
+    this.inputs?.close();
+    if (error !== undefined) throw error;
+    if (!settled) {
+      const held = delivery.sink.buffered;
+      throw new LogagentError(
+        "BROKER_UNAVAILABLE",
+        `stopping: ${held} bytes were not acknowledged within ${deadline} ms; they will be sent by the next start`,
+      );
+    }
+    return config.once && this.dropped > 0 ? 65 : 0;
+  }
+
+  /** A clean stop: what is in flight is waited for at most `drainTimeout`. */
+  stop(): void {
+    this.endRun({ deadline: this.config.drainTimeout });
+  }
+
+  /** Goes over to another configuration of the inputs. Throws LogagentError when it is refused: the old one stays. */
+  async reload(config: AgentConfig): Promise<void> {
+    const { journal, log, metrics } = this.options;
+    if (!config.newDestination) {
+      checkDestination(journal, { cluster: this.cluster, topics: topicsOf(config) });
+    }
+    const rest = ({ inputs: _, ...others }: AgentConfig) => JSON.stringify(others);
+    if (rest(config) !== rest(this.config)) {
+      log.warn("only changes of inputs take effect while the agent runs; restart it for the others");
+    }
+    this.config = { ...this.config, inputs: config.inputs };
+    await this.inputs?.apply(config.inputs);
+    if (this.reached) await this.rememberDestination();
+    this.wake.ring();
+    metrics.count("reloads_total", { outcome: "done" });
+    log.info("the configuration was reloaded", { inputs: config.inputs.length });
+  }
+
+  /** A reason why the agent does no useful work now, or null. */
+  get unready(): string | null {
+    if (!this.reached) return "no broker was reached yet";
+    const waiting = [...(this.inputs?.running ?? [])].find((input) => !input.ready);
+    return waiting ? `topic ${waiting.config.topic} cannot be written to yet` : null;
+  }
+
+  private fail(error: unknown): undefined {
+    this.endRun({ error, deadline: 0 });
+    return undefined;
+  }
+
+  private async start(files: ReadonlyMap<string, FileState>, connected: Promise<void>): Promise<Feed> {
+    const { delivery, clock, random, log, metrics, host, createTailer, createTopic, onSettled } = this.options;
+    const { positions, wake } = this;
+    const ledger = new Ledger(files);
+    const fail = (error: unknown) => this.fail(error);
+    const { sink } = delivery;
+    const signal = this.ended.signal;
+    const topics = new Topics({ sink, clock, random, log, create: createTopic, connected, signal });
+    const inputs = new Inputs({
+      createTailer,
+      positions,
+      ledger,
+      topics,
+      clock,
+      random,
+      log,
+      metrics,
+      host,
+      wake: wake.ring,
+      onFatal: fail,
+    });
+    this.inputs = inputs;
+    this.exportMetrics(inputs);
+    const feed = new Feed({
+      sink,
+      positions,
+      clock,
+      wake,
+      inputs: () => inputs.running,
+      onCrash: (input, error) => inputs.crash(input, error),
+      onAppend: (input, bytes) => {
+        this.lastProgress = clock.monotonic();
+        delivery.appended();
+        metrics.count("file_read_bytes_total", { input: input.config.name }, bytes);
+      },
+    });
+    await inputs.apply(this.config.inputs);
+    if (this.config.mustExist) this.checkExistence(inputs);
+    delivery
+      .run({
+        positions,
+        take: () => {
+          inputs.harvest();
+          return ledger.take();
+        },
+        putBack: (delta) => ledger.putBack(delta),
+        topics: () => topics.ready,
+        settled: (batch, outcome) => {
+          this.lastProgress = clock.monotonic();
+          this.account(batch, outcome);
+          onSettled?.(batch, outcome);
+        },
+      })
+      .catch(fail);
+    feed.run().catch(fail);
+    if (this.config.once) this.endWhenDone(inputs);
+    return feed;
+  }
+
+  private async finish(deadline: number): Promise<boolean> {
+    try {
+      return await this.options.delivery.stop(deadline);
+    } catch (error) {
+      // Either the run ended with it already, or it came only now.
+      const { error: first } = await this.runEnded;
+      throw first ?? error;
+    }
+  }
+
+  /** Tries for ever what waiting mends. */
+  private async connect(): Promise<void> {
+    const { connect, clock, random, log, journal } = this.options;
+    const seldom = new Seldom(clock);
+    for (let attempt = 0; !this.ended.signal.aborted; attempt++) {
+      try {
+        this.cluster = await connect();
+        if (attempt > 0) log.info("the brokers answer", { cluster: this.cluster });
+        break;
+      } catch (error) {
+        if (!(error instanceof LogagentError) || error.code !== "BROKER_UNAVAILABLE") throw error;
+        if (seldom.say("connect") !== null) log.warn(`${error.message}; trying again`);
+      }
+      await sleep(clock, Math.min(100 * 2 ** Math.min(attempt, 6), 5000) * (0.75 + random() / 2), this.ended.signal);
+    }
+    if (this.ended.signal.aborted) return;
+    if (!this.config.newDestination) {
+      checkDestination(journal, { cluster: this.cluster, topics: topicsOf(this.config) });
+    }
+    await this.rememberDestination();
+    this.reached = true;
+  }
+
+  private async rememberDestination(): Promise<void> {
+    const { journal, log } = this.options;
+    const topics = { ...journal.header.topics, ...topicsOf(this.config) };
+    try {
+      await journal.updateHeader({ cluster: this.cluster ?? journal.header.cluster, topics });
+    } catch (error) {
+      if (journal.broken) throw error;
+      log.error(`${(error as Error).message}; the destination will be written by a later start`);
+    }
+  }
+
+  private account(batch: Batch, outcome: Outcome): void {
+    const { log, metrics } = this.options;
+    const { topic, partition, count } = batch;
+    if (outcome.kind === "acked") {
+      metrics.count("records_acked_total", { topic }, count);
+      metrics.count("record_bytes_acked_total", { topic }, batch.size);
+      return;
+    }
+    this.dropped += count;
+    metrics.count("records_dropped_total", { topic, error: outcome.name }, count);
+    log.error("records cannot be delivered and are left out", {
+      topic,
+      partition,
+      records: count,
+      error: outcome.name,
+      reason: outcome.message,
+    });
+  }
+
+  private checkExistence(inputs: Inputs): void {
+    for (const input of inputs.running) {
+      const { paths } = input.config.tail;
+      const missing = paths.find((path) => !/[*?[{]/.test(path) && !existsSync(path));
+      const empty = [...input.tailer.files()].length === 0;
+      if (missing === undefined && !empty) continue;
+      const path = missing ?? paths.join(", ");
+      this.fail(new LogagentError("FILE_IO", `following ${path} failed: no such file, and --must-exist is given`));
+    }
+  }
+
+  private async endWhenDone(inputs: Inputs): Promise<void> {
+    const { clock } = this.options;
+    while (!(inputs.finished && this.positions.allIdle)) {
+      if (this.ended.signal.aborted) return;
+      await sleep(clock, 10);
+    }
+    this.endRun({ deadline: this.config.timeout });
+  }
+
+  private async watchProgress(): Promise<void> {
+    const { clock } = this.options;
+    const { timeout } = this.config;
+    while (!this.ended.signal.aborted) {
+      const left = this.lastProgress + timeout - clock.monotonic();
+      if (left <= 0) {
+        const text = `sending the files: no progress for ${timeout} ms (--timeout); ${this.unready ?? "no acknowledgement came"}`;
+        this.fail(new LogagentError("BROKER_UNAVAILABLE", text));
+        return;
+      }
+      await sleep(clock, Math.min(left, 1000), this.ended.signal);
+    }
+  }
+
+  private exportMetrics(inputs: Inputs): void {
+    const { metrics, delivery } = this.options;
+    const perFile = ["file_position_bytes", "file_size_bytes", "file_lag_bytes"];
+    metrics.onCollect(() => {
+      metrics.set("buffered_bytes", {}, delivery.sink.buffered);
+      metrics.set("connected", {}, this.reached ? 1 : 0);
+      metrics.remove({}, perFile);
+      for (const input of inputs.alive) {
+        let open = 0;
+        for (const file of input.tailer.files()) {
+          const labels = { input: file.input, path: file.path };
+          metrics.set("file_position_bytes", labels, file.position);
+          metrics.set("file_size_bytes", labels, file.size);
+          metrics.set("file_lag_bytes", labels, Math.max(0, file.size - file.position));
+          open++;
+        }
+        metrics.set("files_open", { input: input.config.name }, open);
+      }
+    });
+  }
+}
+
+function topicsOf(config: AgentConfig): Record<string, string> {
+  return Object.fromEntries(config.inputs.map((input) => [input.name, input.topic]));
+}

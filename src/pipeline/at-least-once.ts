@@ -1,0 +1,114 @@
+import type { Batch, Sink } from "../kafka/sink.ts";
+import type { Log } from "../observe/log.ts";
+import type { Metrics } from "../observe/metrics.ts";
+import { Seldom } from "../observe/seldom.ts";
+import type { Clock } from "../runtime.ts";
+import type { Journal } from "../state/journal.ts";
+import type { FileState } from "../state/types.ts";
+import type { CheckpointSource, Delivery } from "./delivery.ts";
+import { Wake } from "./wake.ts";
+
+export interface AtLeastOnceOptions {
+  sink: Sink;
+  journal: Journal;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  /** Milliseconds between checkpoints. */
+  interval: number;
+}
+
+/**
+ * Positions move when Kafka has acknowledged; a checkpoint with what moved is made durable once per interval. After a
+ * crash the lines behind the last checkpoint are sent again.
+ */
+export class AtLeastOnce implements Delivery {
+  readonly sink: Sink;
+  private readonly options: AtLeastOnceOptions;
+  private readonly wake: Wake;
+  private readonly settledBatches: Batch[] = [];
+  private readonly seldom: Seldom;
+  private source: CheckpointSource | null = null;
+  private stopping = false;
+  private failing = false;
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(options: AtLeastOnceOptions) {
+    this.options = options;
+    this.sink = options.sink;
+    this.wake = new Wake(options.clock);
+    this.seldom = new Seldom(options.clock);
+  }
+
+  async open(): Promise<ReadonlyMap<string, FileState>> {
+    const { journal, log } = this.options;
+    if (journal.pending.length > 0) {
+      log.warn("the state ends with a transaction of an exactly-once run: its lines may be sent again");
+    }
+    return journal.state;
+  }
+
+  run(source: CheckpointSource): Promise<void> {
+    this.source = source;
+    this.sink.onSettled((batch, outcome) => {
+      this.settledBatches.push(batch);
+      if (this.settledBatches.length === 1) queueMicrotask(() => this.settle());
+      source.settled(batch, outcome);
+    });
+    this.running = this.keepCheckpoints();
+    return this.running;
+  }
+
+  appended(): void {}
+
+  async stop(timeout: number): Promise<boolean> {
+    const flushed = await this.sink.flush(timeout);
+    this.stopping = true;
+    this.wake.ring();
+    await this.running;
+    return flushed;
+  }
+
+  /** After the callbacks, so that the ranges know that their batches are settled. */
+  private settle(): void {
+    for (const batch of this.settledBatches) this.source?.positions.settleRanges(batch.ranges);
+    this.settledBatches.length = 0;
+  }
+
+  private async keepCheckpoints(): Promise<void> {
+    for (;;) {
+      const last = this.stopping;
+      await this.checkpoint(last);
+      if (last) return;
+      await this.wake.sleep(this.options.interval);
+    }
+  }
+
+  private async checkpoint(last: boolean): Promise<void> {
+    const { journal, log, metrics } = this.options;
+    this.settle();
+    const delta = this.source?.take();
+    if (!delta) return;
+    const n = journal.nextNumber();
+    try {
+      await journal.append({ n, base: journal.confirmed, confirmed: true, ...changes(delta) });
+      metrics.count("checkpoints_total");
+      if (this.failing) log.info("the state can be written again", { state: journal.path });
+      this.failing = false;
+      this.seldom.clear("write");
+    } catch (error) {
+      metrics.count("checkpoint_errors_total");
+      this.source?.putBack(delta);
+      this.failing = true;
+      if (journal.broken || last) throw error;
+      const held = this.seldom.say("write");
+      if (held !== null)
+        log.error(`${(error as Error).message}; trying again, after a crash more lines would be repeated`);
+    }
+  }
+}
+
+/** A delta as the properties of a checkpoint. */
+export function changes(delta: { files: FileState[]; removed: string[] }) {
+  return delta.removed.length > 0 ? delta : { files: delta.files };
+}

@@ -1,0 +1,36 @@
+import type { Batch, Outcome, Sink } from "../kafka/sink.ts";
+import type { FileState } from "../state/types.ts";
+import type { Delta } from "./ledger.ts";
+import type { Positions } from "./positions.ts";
+
+/** How acknowledgements become checkpoints: the difference between at-least-once and exactly-once. */
+export interface Delivery {
+  readonly sink: Sink;
+  /**
+   * Finds the checkpoint that is true and returns its files. Exactly-once asks the brokers, after `connected`; throws
+   * LogagentError STATE_MISMATCH or FENCED.
+   */
+  open(connected: Promise<void>): Promise<ReadonlyMap<string, FileState>>;
+  /** Writes checkpoints, the first one at once, until `stop`. Rejects when the agent cannot go on. */
+  run(source: CheckpointSource): Promise<void>;
+  /** Something was appended to the sink. */
+  appended(): void;
+  /**
+   * Waits at most `timeout` ms until everything appended is settled (the result says whether it is), then writes the
+   * last checkpoint.
+   */
+  stop(timeout: number): Promise<boolean>;
+}
+
+/** Where checkpoints come from. */
+export interface CheckpointSource {
+  positions: Positions;
+  /** What changed since the last call; null when nothing did. */
+  take(): Delta | null;
+  /** The checkpoint with this delta was not written. */
+  putBack(delta: Delta): void;
+  /** Told of every settled batch. */
+  settled(batch: Batch, outcome: Outcome): void;
+  /** Topics that may be written to by now. */
+  topics(): readonly string[];
+}

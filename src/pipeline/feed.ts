@@ -1,0 +1,89 @@
+import type { Sink } from "../kafka/sink.ts";
+import type { Clock } from "../runtime.ts";
+import type { Input } from "./input.ts";
+import type { Positions } from "./positions.ts";
+import type { Wake } from "./wake.ts";
+
+export interface FeedOptions {
+  sink: Sink;
+  positions: Positions;
+  clock: Clock;
+  wake: Wake;
+  /** The inputs to read from; asked for in every round. */
+  inputs: () => readonly Input[];
+  /** An input's own code threw. */
+  onCrash: (input: Input, error: unknown) => void;
+  /** Something was appended. */
+  onAppend: (input: Input, bytes: number, records: number) => void;
+}
+
+/**
+ * From files to the sink: a chunk of each input in turn, as long as the sink has room, then sleep until one of them has
+ * more. One round, one wake-up; the cost per line is the sink's.
+ */
+export class Feed {
+  private readonly options: FeedOptions;
+  private stopping = false;
+
+  constructor(options: FeedOptions) {
+    this.options = options;
+    options.sink.onRoom(options.wake.ring);
+  }
+
+  /** Resolves after `stop`. */
+  async run(): Promise<void> {
+    const { wake } = this.options;
+    while (!this.stopping) {
+      const wait = this.round();
+      // A full turn of the event loop, so that acknowledgements are read while a backlog is sent.
+      if (wait <= 0) await new Promise((resolve) => setImmediate(resolve));
+      else await wake.sleep(wait);
+    }
+  }
+
+  stop(): void {
+    this.stopping = true;
+    this.options.wake.ring();
+  }
+
+  /** Milliseconds until the next one. */
+  private round(): number {
+    let wait = Number.POSITIVE_INFINITY;
+    for (const input of this.options.inputs()) {
+      if (this.stopping) return 0;
+      if (!input.ready) continue;
+      try {
+        wait = Math.min(wait, this.turn(input));
+      } catch (error) {
+        if (error instanceof AppendError) throw error.cause;
+        this.options.onCrash(input, error);
+      }
+    }
+    return wait;
+  }
+
+  private turn(input: Input): number {
+    const { sink, positions, onAppend } = this.options;
+    // Without room only `onRoom` brings the next turn.
+    if (!sink.hasRoom(input.config.topic)) return Number.POSITIVE_INFINITY;
+    const lines = input.next();
+    if (lines !== null) {
+      try {
+        positions.handOut(lines, input);
+        if (lines.count > 0) sink.append(lines, input.route(lines.file));
+      } catch (error) {
+        throw new AppendError(error);
+      }
+      onAppend(input, lines.to - lines.base, lines.count);
+      if (!sink.hasRoom(input.config.topic)) return Number.POSITIVE_INFINITY;
+    }
+    return input.tailer.wait();
+  }
+}
+
+/** Not the input's fault: what was half appended cannot be taken back, the agent must stop. */
+class AppendError extends Error {
+  constructor(cause: unknown) {
+    super("appending failed", { cause });
+  }
+}

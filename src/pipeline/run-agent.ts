@@ -1,0 +1,128 @@
+import { hostname } from "node:os";
+import type { AgentConfig } from "../config/types.ts";
+import { LogagentError } from "../errors.ts";
+import { ensureTopic } from "../kafka/admin-topics.ts";
+import type { KafkaClient } from "../kafka/client.ts";
+import { createClient } from "../kafka/connect.ts";
+import { createProducer } from "../kafka/producer.ts";
+import type { Batch, Outcome } from "../kafka/sink.ts";
+import type { Log } from "../observe/log.ts";
+import { createMetrics } from "../observe/metrics.ts";
+import { serveMetrics } from "../observe/server.ts";
+import { systemClock } from "../runtime.ts";
+import type { Journal } from "../state/journal.ts";
+import { openState } from "../state/open.ts";
+import { nodeFs } from "../tail/fs.ts";
+import { createTailer } from "../tail/tailer.ts";
+import { commit, version } from "../version.ts";
+import { Agent } from "./agent.ts";
+import { AtLeastOnce } from "./at-least-once.ts";
+import { watchConfigFile } from "./config-watch.ts";
+import type { Delivery } from "./delivery.ts";
+
+const clock = systemClock;
+const random = Math.random;
+
+/** `tail` with the real files, brokers and signals; the exit code. `load` reads the configuration anew. */
+export async function runAgent(config: AgentConfig, load: () => AgentConfig, log: Log): Promise<number> {
+  const fallBack = config.delivery === "at-least-once";
+  const state = await openState({ path: config.state, log, fallBack, agentId: config.agentId, clock });
+  const client = createClient(config.connection, log);
+  const metrics = createMetrics();
+  metrics.set("build_info", { version, commit }, 1);
+  const delivery = makeDelivery(config, client, state.journal, log, metrics);
+  const env = { fs: nodeFs, clock, random };
+  const agent = new Agent({
+    config,
+    journal: state.journal,
+    delivery,
+    createTailer: (options) => createTailer(options, env),
+    async connect() {
+      await client.connect();
+      return (await client.metadata([])).clusterId;
+    },
+    async createTopic(topic, { partitions, replication }) {
+      const result = await ensureTopic(client, topic, partitions, replication);
+      if (result === "created") log.info("the topic was created", { topic, partitions });
+    },
+    ...(config.printAcks ? { onSettled: printAck } : {}),
+    host: hostname(),
+    clock,
+    random,
+    log,
+    metrics,
+  });
+  const undo = handleSignals(agent, config, load, log);
+  const health = { live: () => null, ready: () => agent.unready };
+  try {
+    const server = config.metricsListen === null ? null : await serveMetrics(config.metricsListen, metrics, health);
+    if (server) log.info("metrics are served", { address: server.address });
+    try {
+      return await agent.run();
+    } finally {
+      await server?.close();
+    }
+  } finally {
+    undo();
+    await delivery.sink.close();
+    await client.close();
+    await state.close();
+  }
+}
+
+function makeDelivery(
+  config: AgentConfig,
+  client: KafkaClient,
+  journal: Journal,
+  log: Log,
+  metrics: ReturnType<typeof createMetrics>,
+): Delivery {
+  const sink = createProducer(client, config.producer, clock, random, log);
+  return new AtLeastOnce({ sink, journal, clock, log, metrics, interval: config.checkpointInterval });
+}
+
+/** `TOPIC PARTITION OFFSET RECORDS`, separated by tabs; the offset is that of the batch's first record. */
+function printAck(batch: Batch, outcome: Outcome): void {
+  if (outcome.kind !== "acked") return;
+  process.stdout.write(`${batch.topic}\t${batch.partition}\t${outcome.offset}\t${batch.count}\n`);
+}
+
+/** The first SIGTERM or SIGINT stops cleanly, the second at once; SIGHUP and a changed file reload the inputs. */
+function handleSignals(agent: Agent, config: AgentConfig, load: () => AgentConfig, log: Log): () => void {
+  let stopping = false;
+  const stop = (signal: NodeJS.Signals) => {
+    if (!stopping) {
+      stopping = true;
+      log.info("stopping: waiting for what is in flight; a second signal quits at once", { signal });
+      agent.stop();
+      return;
+    }
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  };
+  let reloading: Promise<void> = Promise.resolve();
+  const reload = () => {
+    if (config.configFile === null) {
+      log.info("there is no config file to read again (--config)");
+      return;
+    }
+    reloading = reloading.then(async () => {
+      try {
+        await agent.reload(load());
+      } catch (error) {
+        if (!(error instanceof LogagentError)) throw error;
+        log.error(`the changed configuration is not used, the old one stays: ${error.message}`);
+      }
+    });
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  process.on("SIGHUP", reload);
+  const unwatch = config.configFile === null ? () => {} : watchConfigFile(config.configFile, clock, reload);
+  return () => {
+    unwatch();
+    process.off("SIGTERM", stop);
+    process.off("SIGINT", stop);
+    process.off("SIGHUP", reload);
+  };
+}
