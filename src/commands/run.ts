@@ -3,10 +3,12 @@ import { runCommand } from "citty";
 import { parseFlags } from "../config/parse-flags.ts";
 import { nearest } from "../config/suggest.ts";
 import { exitCodeOf, exitCodes, LogagentError } from "../errors.ts";
+import { KafkaError } from "../kafka/errors.ts";
 import { createLog } from "../observe/log.ts";
 import type { Command, Group } from "./define.ts";
 import { commandHelp, groupHelp } from "./help.ts";
 import root from "./index.ts";
+import { kafkaExitCode } from "./kafka-failure.ts";
 
 const helpFlags = new Set(["--help", "-h"]);
 
@@ -36,7 +38,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     return typeof result === "number" ? result : 0;
   } catch (error) {
     process.stderr.write(explain(error, path, debug));
-    return exitCodeOf(error);
+    return error instanceof KafkaError ? kafkaExitCode(error.code) : exitCodeOf(error);
   }
 }
 
@@ -75,7 +77,7 @@ function checkWords(command: Command, words: readonly string[]): void {
 }
 
 function explain(error: unknown, path: string, debug: boolean): string {
-  if (!(error instanceof LogagentError)) {
+  if (!(error instanceof LogagentError || error instanceof KafkaError)) {
     const stack =
       error instanceof Error && debug ? `\n${error.stack}` : "; run again with --log-level debug for details";
     return `logagent: internal error: ${error instanceof Error ? error.message : String(error)}${stack}\n`;

@@ -1,33 +1,31 @@
-/** Aligned columns for people: header in capitals, two spaces between columns, numbers to the right. */
-export type Cell = string | number | bigint | boolean | null | undefined;
+/** Plain tables for people: columns parted by two spaces, numbers to the right, nothing that a shell would trip over. */
+export type Cell = string | number | bigint | null;
 
-/** Lines with a final line break; only the header when there are no rows. Null and undefined show as "-". */
-export function formatTable(columns: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const texts = rows.map((row) => columns.map((_, i) => textOf(row[i])));
-  const widths = columns.map((name, i) => Math.max(width(name), ...texts.map((row) => width(row[i] as string))));
-  const isNumeric = columns.map((_, i) => rows.length > 0 && rows.every((row) => isNumber(row[i])));
+/** A header line and one line per row; null shows as "-". Columns whose cells are all numbers are right-aligned. */
+export function formatTable(headers: readonly string[], rows: readonly (readonly Cell[])[]): string {
+  const texts = rows.map((row) => row.map(cellText));
+  const widths = headers.map((header, i) => Math.max(header.length, ...texts.map((row) => row[i]?.length ?? 0)));
+  const right = headers.map((_, i) => rows.length > 0 && rows.every((row) => isNumeric(row[i])));
   const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, i) => {
-        const padding = " ".repeat((widths[i] as number) - width(cell));
-        return isNumeric[i] ? padding + cell : cell + padding;
-      })
-      .join("  ")
-      .trimEnd();
-  return [columns.map((name) => name.toUpperCase()), ...texts].map((cells) => `${line(cells)}\n`).join("");
+    `${cells.map((cell, i) => (right[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join("  ")}`.trimEnd();
+  return `${[headers, ...texts].map(line).join("\n")}\n`;
 }
 
-function textOf(cell: Cell): string {
-  if (cell === null || cell === undefined) return "-";
-  // Control characters in names would break the lines or the terminal.
-  return String(cell).replace(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+function isNumeric(cell: Cell | undefined): boolean {
+  return cell === null || typeof cell === "number" || typeof cell === "bigint";
 }
 
-function isNumber(cell: Cell): boolean {
-  return typeof cell === "number" || typeof cell === "bigint" || cell === null || cell === undefined;
+function cellText(cell: Cell): string {
+  // A line break or escape sequence in a name must not break the table or the terminal.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced.
+  return cell === null ? "-" : String(cell).replace(/[\u0000-\u001f\u007f-\u009f]/g, "\ufffd");
 }
 
-/** Code points: near enough for names of topics, groups and hosts. */
-function width(text: string): number {
-  return [...text].length;
+/** 1536 → "1.5 KiB". */
+export function humanBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  let unit = 0;
+  let value = bytes;
+  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }

@@ -1,0 +1,165 @@
+/** `logagent consume`: records of topics to stdout. */
+import { connectionFlags } from "../config/flags.ts";
+import { LogagentError } from "../errors.ts";
+import type { FetchOptions } from "../kafka/fetch.ts";
+import { isolationLevels } from "../kafka/fetch-request.ts";
+import { parseOffsets } from "../kafka/offset-spec.ts";
+import { OutputBuffer } from "../output/buffer.ts";
+import { compileFilter } from "../output/filter.ts";
+import { compileFormat } from "../output/format.ts";
+import { consumeDirect } from "./consume/direct.ts";
+import { Printer } from "./consume/printer.ts";
+import { untilSignal } from "./consume/signals.ts";
+import { parsePartitions, selectTopics } from "./consume/topics.ts";
+import { defineCommand } from "./define.ts";
+import { withClient } from "./with-client.ts";
+
+const raw = "%v\\n";
+const readable = "partition=%p offset=%o key=%k value=%v\\n";
+
+export default defineCommand({
+  name: "consume",
+  description: "Read records of topics: all partitions, from the newest record on unless --offsets says otherwise.",
+  flags: {
+    ...connectionFlags,
+    topic: {
+      type: "string",
+      alias: "t",
+      multiple: true,
+      value: "TOPIC",
+      description: "A topic, beside those given as words",
+    },
+    regex: { type: "boolean", alias: "r", description: "Topics are regular expressions that match the whole name" },
+    offsets: {
+      type: "string",
+      alias: "O",
+      value: "RANGE",
+      description: "start, end, N, +N after the start, -N before the end, N:M, :end, @TIME, @TIME:TIME; default end",
+    },
+    partition: {
+      type: "string",
+      alias: "p",
+      multiple: true,
+      value: "N,…",
+      description: "Only these partitions: a list 0,2 or a range 5-7",
+    },
+    group: {
+      type: "string",
+      alias: "g",
+      value: "NAME",
+      description: "Share the partitions with the other members of this group, commit, and resume where it stopped",
+    },
+    count: { type: "integer", alias: "n", min: 1, description: "Stop after this many records" },
+    exitAtEnd: { type: "boolean", alias: "e", description: "Stop at the end of the partitions as it is at the start" },
+    format: {
+      type: "string",
+      alias: "f",
+      value: "FORMAT",
+      description: "json, or a text with verbs; default: values, on a terminal as with --print-offsets",
+    },
+    output: { type: "choice", alias: "o", options: ["json"], description: "The same as --format json" },
+    printOffsets: { type: "boolean", description: "Print partition, offset, key and value of each record" },
+    isolation: {
+      type: "choice",
+      options: isolationLevels,
+      default: "read-committed",
+      description: "Whether records of open and aborted transactions are hidden",
+    },
+    filterKey: { type: "string", multiple: true, value: "REGEX", description: "Only records whose key matches" },
+    filterValue: { type: "string", multiple: true, value: "REGEX", description: "Only records whose value matches" },
+    filterHeader: {
+      type: "string",
+      multiple: true,
+      value: "NAME[=REGEX]",
+      description: "Only records that have the header, and with a matching value",
+    },
+    timeout: {
+      type: "duration",
+      default: 60_000,
+      description: "With an end to reach: give up (69) when no broker answers for so long",
+    },
+    rack: { type: "string", value: "ID", description: "Read from replicas in this rack where brokers allow it" },
+    fetchMinBytes: { type: "size", default: 1, description: "Brokers wait for so much before they answer" },
+    fetchMaxBytes: { type: "size", default: 16 * 1024 * 1024, min: 1024, description: "Size of one answer" },
+    fetchMaxWait: { type: "duration", default: 500, description: "Longest time brokers wait for --fetch-min-bytes" },
+  },
+  words: { name: "TOPIC", many: true },
+  examples: [
+    "logagent consume web_log --print-offsets",
+    "logagent consume web_log --offsets start --exit-at-end --format json",
+    "logagent consume web_log --offsets @-1h:end --format '%T{iso} %p/%o %k %v\\n'",
+    "logagent consume web_log --group billing",
+  ],
+  notes: formatNotes(),
+  async run(context) {
+    const { flags, words, log } = context;
+    const selection = selectTopics([...words, ...flags.topic], flags.regex);
+    const partitions = parsePartitions(flags.partition);
+    const range = parseOffsets(flags.offsets ?? "end", Date.now());
+    const write = compileFormat(
+      chooseFormat(flags, selection.names.length + selection.patterns.length > 1 || flags.regex),
+    );
+    const filter = compileFilter({ key: flags.filterKey, value: flags.filterValue, header: flags.filterHeader });
+    const printer = new Printer(new OutputBuffer(process.stdout), {
+      write,
+      filter,
+      limit: flags.count ?? Number.POSITIVE_INFINITY,
+    });
+    const fetch: FetchOptions = {
+      isolation: flags.isolation,
+      rack: flags.rack ?? "",
+      maxWait: flags.fetchMaxWait,
+      minBytes: flags.fetchMinBytes,
+      maxBytes: flags.fetchMaxBytes,
+      partitionBytes: Math.min(flags.fetchMaxBytes, 4 * 1024 * 1024),
+      requestTimeout: flags.requestTimeout ?? 30_000,
+      timeout: flags.timeout,
+    };
+    const { signal, release } = untilSignal();
+    try {
+      if (flags.group !== undefined) throw new LogagentError("BUG", "groups are not there yet");
+      await withClient(context, (client) =>
+        consumeDirect(
+          client,
+          { selection, partitions, range, exitAtEnd: flags.exitAtEnd, fetch, timeout: flags.timeout },
+          printer,
+          signal,
+          log,
+        ),
+      );
+    } finally {
+      release();
+    }
+    return 0;
+  },
+});
+
+interface FormatFlags {
+  format?: string | undefined;
+  output?: string | undefined;
+  printOffsets: boolean;
+}
+
+function chooseFormat(flags: FormatFlags, severalTopics: boolean): string {
+  const given = [flags.format, flags.output, flags.printOffsets || undefined].filter((value) => value !== undefined);
+  if (given.length > 1) {
+    throw new LogagentError(
+      "USAGE",
+      "choosing a format: only one of --format, --output and --print-offsets can be given",
+    );
+  }
+  if (flags.output !== undefined) return flags.output;
+  if (flags.format !== undefined) return flags.format;
+  if (!flags.printOffsets && !process.stdout.isTTY) return raw;
+  return severalTopics ? `topic=%t ${readable}` : readable;
+}
+
+function formatNotes(): string {
+  return `Verbs of --format: %t topic, %p partition, %o offset, %k key, %v value, %K %V their lengths, %T timestamp,
+%e leader epoch, %h headers, %h{%k=%v } each header, %H their number, %i records so far, %%.
+Behind a verb: {hex} {base64} {json} for texts; {iso} {unix} for %T; {big64} {little32} {hex16} and the like for numbers.
+Escapes: \\n \\t \\r \\0 \\\\ \\xNN. Null keys and values print as nothing; --format json tells them apart.
+
+RANGE of --offsets: start, end, N, +N (after the start), -N (before the end), N: , :N, N:M, :end, start:end, @T, @T1:T2, @:T.
+T is a Unix time in seconds or milliseconds, a day, an ISO time, -1h for an hour ago; T2 also 1h (after T1) or end.`;
+}

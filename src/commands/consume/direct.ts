@@ -1,0 +1,98 @@
+/** Reading without a group: explicit partitions from resolved offsets on. */
+import type { KafkaClient } from "../../kafka/client.ts";
+import { RecordBlock, RecordSetReader } from "../../kafka/decode.ts";
+import { Fetcher, type FetchOptions } from "../../kafka/fetch.ts";
+import { listOffsets } from "../../kafka/list-offsets.ts";
+import { type OffsetRange, resolveOffsets } from "../../kafka/offset-spec.ts";
+import type { Log } from "../../observe/log.ts";
+import type { Printer } from "./printer.ts";
+import { findTopics, partitionsOf, type TopicSelection } from "./topics.ts";
+
+/** How often (ms) a reader that follows looks for new partitions and, with a pattern, new topics. */
+const discoveryInterval = 30_000;
+
+export interface DirectOptions {
+  selection: TopicSelection;
+  partitions: ReadonlySet<number> | null;
+  range: OffsetRange;
+  /** Stop at the end as it is at the start. */
+  exitAtEnd: boolean;
+  fetch: FetchOptions;
+  /** Milliseconds without an answer after which a one-shot read gives up, and the start in any case. */
+  timeout: number;
+}
+
+/** Resolves when the range is read, the printer is done or `signal` fires. */
+export async function consumeDirect(
+  client: KafkaClient,
+  options: DirectOptions,
+  printer: Printer,
+  signal: AbortSignal,
+  log: Log,
+): Promise<void> {
+  const { isolation } = options.fetch;
+  const topics = await findTopics(client, options.selection);
+  const partitions = partitionsOf(topics, options.partitions);
+  const resolved = await resolveOffsets(
+    client,
+    partitions,
+    options.range,
+    isolation,
+    options.exitAtEnd,
+    options.timeout,
+  );
+  warnAboutMissing(options.range, resolved, log);
+  const follows = resolved.some(({ end }) => end === Number.POSITIVE_INFINITY);
+  const fetcher = new Fetcher(
+    client,
+    { ...options.fetch, timeout: follows ? Number.POSITIVE_INFINITY : options.timeout },
+    log,
+  );
+  const stop = () => fetcher.close();
+  signal.addEventListener("abort", stop, { once: true });
+  const discovery = follows ? setInterval(() => void discover(), discoveryInterval) : null;
+  const known = new Set(partitions.map(({ topic, partition }) => `${topic}/${partition}`));
+
+  const discover = async () => {
+    try {
+      const found = partitionsOf(await findTopics(client, options.selection), options.partitions);
+      const fresh = found.filter(({ topic, partition }) => !known.has(`${topic}/${partition}`));
+      if (fresh.length === 0) return;
+      for (const { topic, partition } of fresh) known.add(`${topic}/${partition}`);
+      // What appeared while following is new as a whole.
+      const starts = await listOffsets(client, fresh, "start", isolation, options.timeout);
+      fetcher.assign(starts.map((item) => ({ ...item, end: Number.POSITIVE_INFINITY })));
+    } catch (error) {
+      log.debug(`looking for new partitions: ${(error as Error).message}`);
+    }
+  };
+
+  try {
+    if (!signal.aborted) fetcher.assign(resolved);
+    const block = new RecordBlock();
+    for (let fetched = await fetcher.next(); fetched && !printer.done; fetched = await fetcher.next()) {
+      const reader = new RecordSetReader(fetched.records, fetched, block);
+      while (!printer.done && !signal.aborted && reader.next()) {
+        printer.print(block);
+        await printer.breathe(false);
+      }
+      if (printer.done) break;
+      await printer.breathe(!fetcher.hasNext);
+    }
+  } finally {
+    if (discovery) clearInterval(discovery);
+    signal.removeEventListener("abort", stop);
+    fetcher.close();
+    await printer.end();
+  }
+}
+
+function warnAboutMissing(range: OffsetRange, resolved: Awaited<ReturnType<typeof resolveOffsets>>, log: Log): void {
+  if (range.from.kind !== "exact") return;
+  const { offset: asked } = range.from;
+  for (const { topic, partition, logStart, logEnd } of resolved) {
+    if (asked >= logStart && asked <= logEnd) continue;
+    const to = asked < logStart ? logStart : logEnd;
+    log.warn("the partition does not hold the offset", { partition: `${topic}/${partition}`, offset: asked, from: to });
+  }
+}
