@@ -1,0 +1,65 @@
+/** `logagent groups describe GROUP…` */
+import { connectionFlags } from "../../config/flags.ts";
+import { exitCodes } from "../../errors.ts";
+import type { KafkaClient } from "../../kafka/client.ts";
+import { outputFlag, render } from "../../output/data.ts";
+import { formatTable } from "../../output/table.ts";
+import { defineCommand } from "../define.ts";
+import { withClient } from "../with-client.ts";
+
+export default defineCommand({
+  name: "groups describe",
+  description: "Show state, members, committed offsets and lag of groups.",
+  words: { name: "GROUP", required: true, many: true },
+  flags: { output: outputFlag, ...connectionFlags },
+  examples: ["logagent groups describe readers", "logagent groups describe readers -o json"],
+  run: ({ flags, words, log }) =>
+    withClient({ flags, log }, async (client) => {
+      const shown: Description[] = [];
+      let code = 0;
+      for (const name of new Set(words)) {
+        const group = await describe(client, name);
+        if (group.state === "Dead" && group.partitions.length === 0) {
+          process.stderr.write(`logagent: no such group "${name}"; \`logagent groups list\` shows what there is\n`);
+          code = exitCodes.BROKER_REFUSED;
+        } else {
+          shown.push(group);
+        }
+      }
+      process.stdout.write(
+        await render(flags.output, {
+          value: shown,
+          table: () => shown.map(asText).join("\n"),
+          names: shown.map(({ group }) => group),
+        }),
+      );
+      return code;
+    }),
+});
+
+type Description = Awaited<ReturnType<typeof describe>>;
+
+async function describe(client: KafkaClient, group: string) {
+  const { describeGroup } = await import("../../kafka/admin-groups.ts");
+  const { groupLag } = await import("./lag.ts");
+  const { state, protocol, members } = await describeGroup(client, group);
+  const owned = members.flatMap((member) => member.partitions.map((item) => ({ ...item, member })));
+  const partitions = (await groupLag(client, group, owned)).map((row) => {
+    const owner = owned.find(({ topic, partition }) => topic === row.topic && partition === row.partition)?.member;
+    return { ...row, memberId: owner?.memberId ?? null, clientId: owner?.clientId ?? null, host: owner?.host ?? null };
+  });
+  const lag = partitions.reduce((sum, row) => sum + (row.lag ?? 0), 0);
+  return { group, state, protocol, members: members.length, lag, partitions };
+}
+
+function asText(group: Description): string {
+  const head = [
+    `Group     ${group.group}`,
+    `State     ${group.state}`,
+    ...(group.protocol ? [`Protocol  ${group.protocol}`] : []),
+    `Members   ${group.members}`,
+    `Lag       ${group.lag}`,
+  ];
+  const rows = group.partitions.map((p) => [p.topic, p.partition, p.committed, p.end, p.lag, p.clientId, p.host]);
+  return `${head.join("\n")}\n\n${formatTable(["TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "CLIENT", "HOST"], rows)}`;
+}
