@@ -119,6 +119,11 @@ async function buildAll(): Promise<void> {
     console.error(`${asset}.gz  ${megabytes(zipped.length)}, unpacked ${megabytes(binary.length)}`);
   }
   writeFileSync(join(dist, "SHA256SUMS"), `${sums.join("\n")}\n`);
+  // Published beside the binaries, the script knows where they are: LOGAGENT_BASE_URL of this build.
+  const script = readFileSync(join(root, "install.sh"), "utf8");
+  const address = process.env.LOGAGENT_BASE_URL ?? "";
+  if (/['\s]/.test(address)) throw new Error(`LOGAGENT_BASE_URL: ${address} is not an address`);
+  writeFileSync(join(dist, "install.sh"), script.replace("default_base_url=''", `default_base_url='${address}'`));
 }
 
 const words = process.argv.slice(2);
