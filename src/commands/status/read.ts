@@ -1,0 +1,90 @@
+/** The state journal, read beside a running agent: nothing is locked, repaired or written. */
+import { readFileSync, statSync } from "node:fs";
+import { readConfigFile } from "../../config/file.ts";
+import { LogagentError } from "../../errors.ts";
+import { defaultStatePath } from "../../state/default-path.ts";
+import { isAlive, type Owner } from "../../state/lock.ts";
+import { type Replay, replay, stateAt } from "../../state/replay.ts";
+import type { FileState } from "../../state/types.ts";
+
+export interface FileStatus {
+  key: string;
+  input: string;
+  path: string;
+  /** Bytes acknowledged. */
+  position: number;
+  /** Null: the path is gone, or another file now. */
+  size: number | null;
+  lag: number | null;
+  /** `moved`: renamed or deleted and not yet complete. */
+  status: "followed" | "moved" | "done";
+  /** ISO time at which the agent last saw the file. */
+  seen: string;
+}
+
+export interface AgentStatus {
+  agent: string;
+  /** Of the running agent; null while none runs. */
+  pid: number | null;
+  state: string;
+  /** ISO time of the last write. */
+  written: string;
+  checkpoint: number;
+  files: FileStatus[];
+}
+
+/** Flag, else the config file's, else the default. */
+export function statePath(flag: string | undefined, configFile: string | undefined): string {
+  const configured = configFile === undefined ? undefined : readConfigFile(configFile).settings.state;
+  return flag ?? (typeof configured === "string" ? configured : defaultStatePath());
+}
+
+/** Throws LogagentError STATE_IO when there is no journal, STATE_DAMAGED when it cannot be read. */
+export function readStatus(path: string): AgentStatus {
+  let bytes: Buffer;
+  let written: string;
+  try {
+    bytes = readFileSync(path);
+    written = statSync(path).mtime.toISOString();
+  } catch (error) {
+    throw new LogagentError(
+      "STATE_IO",
+      `reading the state ${path}: ${(error as Error).message}; name another with --state`,
+      error,
+    );
+  }
+  const { header, checkpoints, confirmed } = read(path, bytes);
+  const state = confirmed === 0 ? new Map<string, FileState>() : stateAt(checkpoints, confirmed);
+  if (header === null || state === null)
+    throw new LogagentError("STATE_DAMAGED", `reading the state ${path}: it is damaged`);
+  const files = [...state.values()].map(fileStatus);
+  files.sort((a, b) => (a.input === b.input ? (a.path < b.path ? -1 : 1) : a.input < b.input ? -1 : 1));
+  return { agent: header.agent, pid: runningPid(path), state: path, written, checkpoint: confirmed, files };
+}
+
+function read(path: string, bytes: Buffer): Replay {
+  try {
+    return replay(bytes);
+  } catch (error) {
+    throw new LogagentError("STATE_DAMAGED", `reading the state ${path}: ${(error as Error).message}`, error);
+  }
+}
+
+function fileStatus(file: FileState): FileStatus {
+  const { key, input, path, position } = file;
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const same = found !== undefined && String(found.ino) === file.ino && Number(found.dev) === file.dev;
+  const size = same ? Number(found.size) : null;
+  const status = file.done ? "done" : same ? "followed" : "moved";
+  const lag = size === null ? null : Math.max(0, size - position);
+  return { key, input, path, position, size, lag, status, seen: new Date(file.seen).toISOString() };
+}
+
+function runningPid(path: string): number | null {
+  try {
+    const owner = JSON.parse(readFileSync(`${path}.lock`, "utf8")) as Owner;
+    return isAlive(owner) ? owner.pid : null;
+  } catch {
+    return null;
+  }
+}
