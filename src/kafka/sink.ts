@@ -20,6 +20,10 @@ export interface Route {
   headers: readonly Header[] | ((lines: Lines, i: number) => readonly Header[]);
   /** Record timestamps, milliseconds since the epoch; absent: the time of the append. */
   timestamp?: (lines: Lines, i: number) => number;
+  /** True for a record whose value is null (a tombstone) whatever its bytes. */
+  tombstone?: (lines: Lines, i: number) => boolean;
+  /** An explicit partition for this record, over `partitioner`; null leaves it to that. */
+  partition?: (lines: Lines, i: number) => number | null;
 }
 
 /** A closed record batch of one partition, held in memory until it is settled (in a transaction: until the commit). */

@@ -1,0 +1,38 @@
+/**
+ * Buffers for record batches, used again and again: a backlog that allocates a fresh megabyte per batch leaves the
+ * garbage collector hundreds of megabytes behind.
+ */
+
+/** Smaller classes let thousands of partitions with a few records each be open at once. */
+const smallClasses = [4 << 10, 32 << 10, 256 << 10];
+
+export class BufferPool {
+  private readonly classes: readonly number[];
+  private readonly free: Buffer[][];
+  private readonly keepBytes: number;
+  private kept = 0;
+
+  /** `largest`: bytes of a full batch with its headroom; `keepBytes`: how much may lie idle. */
+  constructor(largest: number, keepBytes: number) {
+    this.classes = [...smallClasses.filter((size) => size < largest), largest];
+    this.free = this.classes.map(() => []);
+    this.keepBytes = keepBytes;
+  }
+
+  /** A buffer of at least `bytes`, its content undefined. */
+  take(bytes: number): Buffer {
+    const index = this.classes.findIndex((size) => size >= bytes);
+    if (index < 0) return Buffer.allocUnsafeSlow(bytes);
+    const buffer = this.free[index]?.pop();
+    if (!buffer) return Buffer.allocUnsafeSlow(this.classes[index] as number);
+    this.kept -= buffer.length;
+    return buffer;
+  }
+
+  give(buffer: Buffer): void {
+    const index = this.classes.indexOf(buffer.length);
+    if (index < 0 || this.kept + buffer.length > this.keepBytes) return;
+    this.free[index]?.push(buffer);
+    this.kept += buffer.length;
+  }
+}

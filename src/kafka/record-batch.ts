@@ -1,0 +1,420 @@
+/**
+ * One record batch, format v2 (KIP-98), written record by record straight into the buffer it is sent from:
+ * https://kafka.apache.org/documentation/#recordbatch
+ */
+import type { Lines, Range } from "../lines.ts";
+import type { BufferPool } from "./buffer-pool.ts";
+import { type Codec, codecId, compress, decompress } from "./compression.ts";
+import { crc32c } from "./crc32c.ts";
+import type { Batch, Header, Outcome } from "./sink.ts";
+import { varintSize, varlongSize, writeVarint, writeVarlong } from "./varint.ts";
+
+/** Free bytes in front of the batch, for the header of the request that carries it. */
+export const HEADROOM = 512;
+/** Bytes of the batch's own header. */
+export const BATCH_OVERHEAD = 61;
+
+const CRC_AT = 17;
+const ATTRIBUTES_AT = 21;
+const TRANSACTIONAL = 1 << 4;
+
+export interface ProducerStamp {
+  /** -1 when not idempotent. */
+  id: bigint;
+  epoch: number;
+  transactional: boolean;
+}
+
+export class RecordBatch implements Batch {
+  readonly topic: string;
+  partition: number;
+  count = 0;
+  readonly ranges: Range[] = [];
+  /** Records of `ranges[i]` in this batch; a range's records lie side by side. */
+  readonly rangeCounts: number[] = [];
+  /** Monotonic milliseconds of the first record. */
+  readonly openedAt: number;
+  /** -1 until the batch is stamped. */
+  sequence = -1;
+  epoch = -1;
+  producerId = -1n;
+  /** Monotonic milliseconds of the first try; -1 before. */
+  firstSentAt = -1;
+  inFlight = false;
+  /** A try ended without telling whether the broker has the batch. */
+  unresolved = false;
+  /** The broker refused its size or content: to be split. */
+  refused: Outcome | null = null;
+  /** In a transaction: answered, waiting for the commit. */
+  outcome: Outcome | null = null;
+
+  private buffer: Buffer;
+  private end = HEADROOM + BATCH_OVERHEAD;
+  private readonly pool: BufferPool;
+  private baseTimestamp = 0;
+  private maxTimestamp = 0;
+  private codec: Codec = "none";
+
+  constructor(topic: string, partition: number, pool: BufferPool, openedAt: number, bytes = 0) {
+    this.topic = topic;
+    this.partition = partition;
+    this.pool = pool;
+    this.openedAt = openedAt;
+    this.buffer = pool.take(HEADROOM + BATCH_OVERHEAD + bytes);
+  }
+
+  get size(): number {
+    return this.end - HEADROOM;
+  }
+
+  /** Memory held, bytes. */
+  get memory(): number {
+    return this.buffer.length;
+  }
+
+  /** Milliseconds since the epoch, of the newest record. */
+  get timestamp(): number {
+    return this.maxTimestamp;
+  }
+
+  /** The whole buffer up to the batch's end; the batch begins at HEADROOM. */
+  get frame(): Buffer {
+    return this.buffer.subarray(0, this.end);
+  }
+
+  /**
+   * Appends records `[from, to)` with one key, one set of headers and one timestamp while they fit into `limit` bytes (the
+   * first record always does). `keyPart` and `headersPart` are encoded. Returns the first index that was not taken.
+   */
+  appendRun(
+    lines: Lines,
+    from: number,
+    to: number,
+    keyPart: Uint8Array,
+    headersPart: Uint8Array,
+    timestamp: number,
+    limit: number,
+  ): number {
+    const { starts, ends } = lines;
+    const bytes = lines.bytes as Buffer;
+    if (this.count === 0) {
+      this.baseTimestamp = timestamp;
+      this.maxTimestamp = timestamp;
+    } else if (timestamp > this.maxTimestamp) this.maxTimestamp = timestamp;
+    const delta = timestamp - this.baseTimestamp;
+    const fixed = 1 + varlongSize(delta) + keyPart.length + headersPart.length;
+    // 5 for the record's length, 5 for its offset delta, 5 for the value's length.
+    const worst = fixed + 15;
+    this.reserve(Math.min((ends[to - 1] as number) - (starts[from] as number) + worst * (to - from), limit));
+    let buffer = this.buffer;
+    let p = this.end;
+    let count = this.count;
+    let i = from;
+    const lastByte = HEADROOM + limit;
+    for (; i < to; i++) {
+      const start = starts[i] as number;
+      const end = ends[i] as number;
+      const length = end - start;
+      const body = fixed + varintSize(count) + varintSize(length) + length;
+      const after = p + varintSize(body) + body;
+      if (after > lastByte && count > 0) break;
+      if (after > buffer.length) {
+        this.end = p;
+        this.reserve(after - p);
+        buffer = this.buffer;
+      }
+      p = writeVarint(buffer, p, body);
+      buffer[p++] = 0;
+      p = delta === 0 ? zero(buffer, p) : writeVarlong(buffer, p, delta);
+      p = writeVarint(buffer, p, count);
+      if (keyPart.length === 1) buffer[p++] = keyPart[0] as number;
+      else {
+        buffer.set(keyPart, p);
+        p += keyPart.length;
+      }
+      p = writeVarint(buffer, p, length);
+      if (length > 0) copyBytes(bytes, buffer, p, start, end);
+      p += length;
+      if (headersPart.length === 1) buffer[p++] = headersPart[0] as number;
+      else {
+        buffer.set(headersPart, p);
+        p += headersPart.length;
+      }
+      count++;
+    }
+    this.end = p;
+    this.count = count;
+    return i;
+  }
+
+  /** Appends one record whose value may be null; false when it does not fit into `limit` bytes. */
+  appendRecord(
+    keyPart: Uint8Array,
+    value: Uint8Array | null,
+    headersPart: Uint8Array,
+    timestamp: number,
+    limit: number,
+  ): boolean {
+    if (this.count === 0) {
+      this.baseTimestamp = timestamp;
+      this.maxTimestamp = timestamp;
+    }
+    const delta = timestamp - this.baseTimestamp;
+    const valueSize = value === null ? 1 : varintSize(value.length) + value.length;
+    const body = 1 + varlongSize(delta) + varintSize(this.count) + keyPart.length + valueSize + headersPart.length;
+    const total = varintSize(body) + body;
+    if (this.size + total > limit && this.count > 0) return false;
+    this.reserve(total);
+    const buffer = this.buffer;
+    let p = writeVarint(buffer, this.end, body);
+    buffer[p++] = 0;
+    p = writeVarlong(buffer, p, delta);
+    p = writeVarint(buffer, p, this.count);
+    buffer.set(keyPart, p);
+    p += keyPart.length;
+    if (value === null) buffer[p++] = 1;
+    else {
+      p = writeVarint(buffer, p, value.length);
+      buffer.set(value, p);
+      p += value.length;
+    }
+    buffer.set(headersPart, p);
+    this.end = p + headersPart.length;
+    this.maxTimestamp = Math.max(this.maxTimestamp, timestamp);
+    this.count++;
+    return true;
+  }
+
+  private reserve(bytes: number): void {
+    const needed = this.end + bytes;
+    if (needed <= this.buffer.length) return;
+    const larger = this.pool.take(needed);
+    this.buffer.copy(larger, 0, 0, this.end);
+    this.pool.give(this.buffer);
+    this.buffer = larger;
+  }
+
+  /** Compresses the records; nothing can be appended afterwards. Keeps them as they are where that is no shorter. */
+  compress(codec: Codec, level?: number): void {
+    if (codec === "none" || this.codec !== "none") return;
+    const from = HEADROOM + BATCH_OVERHEAD;
+    const packed = compress(codec, this.buffer.subarray(from, this.end), level);
+    if (from + packed.length >= this.end) return;
+    this.codec = codec;
+    const smaller = this.pool.take(from + packed.length);
+    smaller.set(packed, from);
+    this.pool.give(this.buffer);
+    this.buffer = smaller;
+    this.end = from + packed.length;
+  }
+
+  /** Fills in the header. Stamping again (another producer, epoch or sequence) is allowed while nothing is in flight. */
+  stamp(producer: ProducerStamp, sequence: number): void {
+    const b = this.buffer;
+    const at = HEADROOM;
+    this.sequence = sequence;
+    this.epoch = producer.epoch;
+    this.producerId = producer.id;
+    b.writeBigInt64BE(0n, at);
+    b.writeInt32BE(this.size - 12, at + 8);
+    b.writeInt32BE(-1, at + 12);
+    b[at + 16] = 2;
+    b.writeInt16BE(codecId(this.codec) | (producer.transactional ? TRANSACTIONAL : 0), at + ATTRIBUTES_AT);
+    b.writeInt32BE(this.count - 1, at + 23);
+    b.writeBigInt64BE(BigInt(this.baseTimestamp), at + 27);
+    b.writeBigInt64BE(BigInt(this.maxTimestamp), at + 35);
+    b.writeBigInt64BE(producer.id, at + 43);
+    b.writeInt16BE(producer.epoch, at + 51);
+    b.writeInt32BE(sequence, at + 53);
+    b.writeInt32BE(this.count, at + 57);
+    b.writeUInt32BE(crc32c(b, at + ATTRIBUTES_AT, this.end), at + CRC_AT);
+  }
+
+  /**
+   * Two batches with the same records in order, halved by bytes; their ranges are shared. The second one's sequence
+   * follows the first one's. This batch is of no more use. Needs at least two records.
+   */
+  split(nextSequence: (sequence: number, count: number) => number): [RecordBatch, RecordBatch] {
+    const raw = this.rawRecords();
+    const reader = new RecordReader(raw);
+    const halves = [this.empty(raw.length), this.empty(raw.length)] as [RecordBatch, RecordBatch];
+    const firstCount = this.splitPoint(raw);
+    for (let i = 0; i < this.count; i++) {
+      const record = reader.next();
+      const half = i < firstCount ? halves[0] : halves[1];
+      half.appendEncoded(record, this.baseTimestamp + record.timestampDelta);
+    }
+    let seen = 0;
+    this.ranges.forEach((range, i) => {
+      const count = this.rangeCounts[i] as number;
+      const inFirst = Math.min(Math.max(firstCount - seen, 0), count);
+      halves[0].addRange(range, inFirst);
+      halves[1].addRange(range, count - inFirst);
+      range.pending--;
+      seen += count;
+    });
+    if (this.sequence >= 0) {
+      halves[0].sequence = this.sequence;
+      halves[1].sequence = nextSequence(this.sequence, firstCount);
+    }
+    for (const half of halves) {
+      half.firstSentAt = this.firstSentAt;
+      half.compress(this.codec);
+    }
+    this.free();
+    return halves;
+  }
+
+  private splitPoint(raw: Buffer): number {
+    const reader = new RecordReader(raw);
+    for (let i = 1; i < this.count; i++) {
+      reader.next();
+      if (reader.position * 2 >= raw.length) return i;
+    }
+    return Math.max(1, this.count - 1);
+  }
+
+  private empty(bytes: number): RecordBatch {
+    return new RecordBatch(this.topic, this.partition, this.pool, this.openedAt, bytes);
+  }
+
+  private rawRecords(): Buffer {
+    const records = this.buffer.subarray(HEADROOM + BATCH_OVERHEAD, this.end);
+    if (this.codec === "none") return records;
+    const raw = decompress(this.codec, records, 1 << 30);
+    return Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
+  }
+
+  private appendEncoded(record: EncodedRecord, timestamp: number): void {
+    if (this.count === 0) {
+      this.baseTimestamp = timestamp;
+      this.maxTimestamp = timestamp;
+    }
+    this.maxTimestamp = Math.max(this.maxTimestamp, timestamp);
+    const delta = timestamp - this.baseTimestamp;
+    const body = 1 + varlongSize(delta) + varintSize(this.count) + record.rest.length;
+    this.reserve(varintSize(body) + body);
+    let p = writeVarint(this.buffer, this.end, body);
+    this.buffer[p++] = 0;
+    p = writeVarlong(this.buffer, p, delta);
+    p = writeVarint(this.buffer, p, this.count);
+    this.buffer.set(record.rest, p);
+    this.end = p + record.rest.length;
+    this.count++;
+  }
+
+  /** Books `count` more records under a range; the range counts this batch once. */
+  addRange(range: Range, count: number): void {
+    if (count === 0) return;
+    const last = this.ranges.length - 1;
+    if (this.ranges[last] === range) {
+      this.rangeCounts[last] = (this.rangeCounts[last] as number) + count;
+      return;
+    }
+    this.ranges.push(range);
+    this.rangeCounts.push(count);
+    range.pending++;
+  }
+
+  /** Gives the memory back. */
+  free(): void {
+    this.pool.give(this.buffer);
+    this.buffer = Buffer.alloc(0);
+  }
+}
+
+interface EncodedRecord {
+  timestampDelta: number;
+  /** Everything behind the offset delta: key, value, headers. */
+  rest: Buffer;
+}
+
+/** Walks over encoded records of our own making. */
+class RecordReader {
+  position = 0;
+  private readonly bytes: Buffer;
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+  }
+
+  next(): EncodedRecord {
+    const length = this.varlong();
+    const end = this.position + length;
+    this.position++;
+    const timestampDelta = this.varlong();
+    this.varlong();
+    const rest = this.bytes.subarray(this.position, end);
+    this.position = end;
+    return { timestampDelta, rest };
+  }
+
+  private varlong(): number {
+    let value = 0;
+    let unit = 1;
+    for (;;) {
+      const byte = this.bytes[this.position++] as number;
+      value += (byte & 127) * unit;
+      if (byte < 128) break;
+      unit *= 128;
+    }
+    return value % 2 === 1 ? -(value + 1) / 2 : value / 2;
+  }
+}
+
+/** The key's length and bytes as they stand in a record. */
+export function encodeKey(key: Uint8Array | null): Uint8Array {
+  if (key === null) return nullKey;
+  const part = new Uint8Array(varintSize(key.length) + key.length);
+  part.set(key, writeVarint(part, 0, key.length));
+  return part;
+}
+
+/** The headers' count, names and values as they stand in a record. */
+export function encodeHeaders(headers: readonly Header[]): Uint8Array {
+  if (headers.length === 0) return noHeaders;
+  const names = headers.map(({ key }) => Buffer.from(key));
+  let size = varintSize(headers.length);
+  headers.forEach(({ value }, i) => {
+    const name = names[i] as Buffer;
+    size += varintSize(name.length) + name.length + (value === null ? 1 : varintSize(value.length) + value.length);
+  });
+  const part = new Uint8Array(size);
+  let p = writeVarint(part, 0, headers.length);
+  headers.forEach(({ value }, i) => {
+    const name = names[i] as Buffer;
+    p = writeVarint(part, p, name.length);
+    part.set(name, p);
+    p += name.length;
+    if (value === null) part[p++] = 1;
+    else {
+      p = writeVarint(part, p, value.length);
+      part.set(value, p);
+      p += value.length;
+    }
+  });
+  return part;
+}
+
+const nullKey = Uint8Array.of(1);
+const noHeaders = Uint8Array.of(0);
+
+function zero(buffer: Uint8Array, at: number): number {
+  buffer[at] = 0;
+  return at + 1;
+}
+
+/** `Buffer.copy` without a view per record; plain Uint8Arrays do not have it. */
+function copyBytes(source: Buffer, target: Buffer, at: number, start: number, end: number): void {
+  Buffer.prototype.copy.call(source, target, at, start, end);
+}
+
+/** `DefaultRecordBatch.incrementSequence`: after 2^31 - 1 comes 0. */
+export function incrementSequence(sequence: number, by: number): number {
+  return sequence > 0x7fffffff - by ? by - (0x7fffffff - sequence) - 1 : sequence + by;
+}
+
+/** `DefaultRecordBatch.decrementSequence`. */
+export function decrementSequence(sequence: number, by: number): number {
+  return sequence < by ? 0x7fffffff - (by - sequence) + 1 : sequence - by;
+}

@@ -1,0 +1,521 @@
+/**
+ * Sends closed batches to their leaders: which partitions may send, requests per broker, what each answer means, backoff,
+ * metadata. Everything retriable is retried for ever with identical bytes and sequences.
+ */
+import type { Clock, Random } from "../runtime.ts";
+import type { Accumulator } from "./accumulator.ts";
+import { backoff } from "./backoff.ts";
+import type { ClusterMetadata, KafkaClient } from "./client.ts";
+import { codes, errorInfo, KafkaError } from "./errors.ts";
+import { MAX_IN_FLIGHT, type PartitionQueue } from "./partition-queue.ts";
+import { type PartitionResult, type ProduceResponse, partitionKey, produceRequest } from "./produce-request.ts";
+import { incrementSequence, type ProducerStamp, type RecordBatch } from "./record-batch.ts";
+import type { Outcome, SinkEvent } from "./sink.ts";
+
+/** Requests under way per broker; more only queue up there, since a broker serves a connection one by one. */
+const MAX_REQUESTS = 5;
+/** Milliseconds between looks at the metadata when nothing calls for it: new partitions are seen within a minute. */
+const METADATA_INTERVAL = 50_000;
+/** Milliseconds without an answer after which the broker may have forgotten our producer id. */
+const STATE_LIFETIME = 12 * 3600_000;
+
+export interface SenderOptions {
+  acks: 0 | 1 | -1;
+  lingerMs: number;
+  batchBytes: number;
+  /** Milliseconds after which the client gives a request up. */
+  requestTimeout: number;
+  transactionalId: string | null;
+}
+
+export interface SenderHooks {
+  event(event: SinkEvent): void;
+  /** The batch is done: acknowledged or refused for good. It is already out of its partition's queue. */
+  done(batch: RecordBatch, outcome: Outcome): void;
+  /** In a transaction: this code ends it. The queue sends nothing more. */
+  aborted(error: KafkaError): void;
+  /** A fresh identity where the one in use has come to its end; resolves when `PartitionQueue.restart` may be used. */
+  newProducer(): Promise<ProducerStamp>;
+  /** The identity new partitions start with; null while there is none yet. */
+  producer(): ProducerStamp | null;
+  /** A request has ended and its batches were judged. */
+  ended(): void;
+}
+
+interface Node {
+  id: number;
+  requests: number;
+  failures: number;
+  notBefore: number;
+}
+
+export class Sender {
+  readonly active = new Set<PartitionQueue>();
+  private readonly nodes = new Map<number, Node>();
+  private readonly client: KafkaClient;
+  private readonly options: SenderOptions;
+  private readonly accumulator: Accumulator;
+  private readonly clock: Clock;
+  private readonly random: Random;
+  private readonly hooks: SenderHooks;
+  private readonly window: number;
+  private pumping = false;
+  private closed = false;
+  private wake: { at: number; cancel: () => void } | null = null;
+  private refreshing: Promise<void> | null = null;
+  private refreshFailures = 0;
+  private refreshesInARow = 0;
+  private refreshNotBefore = 0;
+  private refreshedAt = Number.NEGATIVE_INFINITY;
+  private refreshWanted = false;
+
+  constructor(
+    client: KafkaClient,
+    options: SenderOptions,
+    accumulator: Accumulator,
+    clock: Clock,
+    random: Random,
+    hooks: SenderHooks,
+  ) {
+    this.client = client;
+    this.options = options;
+    this.accumulator = accumulator;
+    this.clock = clock;
+    this.random = random;
+    this.hooks = hooks;
+    // Without sequence numbers a failed batch could be overtaken by the next one.
+    this.window = options.acks === -1 ? MAX_IN_FLIGHT : 1;
+  }
+
+  /** Looks for work soon; any number of calls within one turn of the event loop are one. */
+  pump(): void {
+    if (this.pumping || this.closed) return;
+    this.pumping = true;
+    queueMicrotask(() => {
+      this.pumping = false;
+      if (!this.closed) this.run();
+    });
+  }
+
+  private run(): void {
+    const now = this.clock.monotonic();
+    let next = this.closeDue(now);
+    const refreshDue = this.refreshedAt + METADATA_INTERVAL;
+    if (now >= refreshDue) this.refreshWanted = true;
+    else next = Math.min(next, refreshDue);
+    const ready = new Map<Node, PartitionQueue[]>();
+    for (const queue of this.active) {
+      if (!queue.hasWork) {
+        this.active.delete(queue);
+        continue;
+      }
+      if (queue.idle || queue.failed || queue.inFlight >= this.window) continue;
+      if (queue.leader < 0) {
+        this.refreshWanted = true;
+        continue;
+      }
+      if (!this.identify(queue)) continue;
+      const node = this.node(queue.leader);
+      const until = Math.max(queue.notBefore, node.notBefore);
+      if (until > now) {
+        next = Math.min(next, until);
+        continue;
+      }
+      if (!queue.canSend(this.window, now)) continue;
+      const list = ready.get(node);
+      if (list) list.push(queue);
+      else ready.set(node, [queue]);
+    }
+    for (const [node, queues] of ready) this.sendTo(node, queues, now);
+    if (this.refreshWanted) next = Math.min(next, this.refresh(now));
+    if (next < Number.POSITIVE_INFINITY) this.wakeAt(next, now);
+  }
+
+  /** Closes open batches that are due; returns when the next one will be. */
+  private closeDue(now: number): number {
+    let next = Number.POSITIVE_INFINITY;
+    // In a transaction the cut closes them.
+    if (this.options.transactionalId !== null) return next;
+    for (const queue of this.accumulator.openQueues) {
+      this.active.add(queue);
+      const due = (queue.open as RecordBatch).openedAt + this.options.lingerMs;
+      if (this.options.lingerMs > 0 ? due <= now : queue.idle) this.accumulator.close(queue);
+      else if (this.options.lingerMs > 0) next = Math.min(next, due);
+    }
+    return next;
+  }
+
+  /** Gives a partition the identity to use; false while there is none. */
+  private identify(queue: PartitionQueue): boolean {
+    if (queue.producer && queue.unacked.length > 0) return true;
+    const producer = this.hooks.producer();
+    if (!producer) return false;
+    if (queue.producer === null) queue.startWith(producer);
+    return true;
+  }
+
+  private node(id: number): Node {
+    let node = this.nodes.get(id);
+    if (!node) {
+      node = { id, requests: 0, failures: 0, notBefore: 0 };
+      this.nodes.set(id, node);
+    }
+    return node;
+  }
+
+  /** Small batches of several partitions travel in one request, full ones alone. */
+  private sendTo(node: Node, queues: PartitionQueue[], now: number): void {
+    let waiting = queues;
+    while (node.requests < MAX_REQUESTS && waiting.length > 0) {
+      const batches: [RecordBatch, PartitionQueue][] = [];
+      const later: PartitionQueue[] = [];
+      let size = 0;
+      for (const queue of waiting) {
+        if (size > 0 && size + queue.nextSize > this.options.batchBytes) {
+          later.push(queue);
+          continue;
+        }
+        const batch = queue.take();
+        if (!batch) continue;
+        size += batch.size;
+        batches.push([batch, queue]);
+        // Behind the others, so that each gets its turn.
+        this.active.delete(queue);
+        this.active.add(queue);
+        if (queue.nextSize > 0 && queue.canSend(this.window, now)) later.push(queue);
+      }
+      waiting = later;
+      if (batches.length > 0) this.send(node, batches, now);
+    }
+  }
+
+  private send(node: Node, sent: [RecordBatch, PartitionQueue][], now: number): void {
+    node.requests++;
+    const { options } = this;
+    for (const [batch] of sent) {
+      if (batch.firstSentAt < 0) batch.firstSentAt = now;
+      else if (batch.unresolved && now - batch.firstSentAt > STATE_LIFETIME) {
+        this.mayRepeat([batch], "no answer came for so long that the broker may have forgotten the producer");
+        batch.unresolved = false;
+      }
+    }
+    const request = produceRequest(
+      sent.map(([batch]) => batch),
+      {
+        acks: options.acks,
+        timeoutMs: Math.max(1000, Math.floor(options.requestTimeout * 0.6)),
+        transactionalId: options.transactionalId,
+        headerBytes: 128,
+      },
+    );
+    this.client.send(node.id, request).then(
+      (response) => this.answered(node, sent, response),
+      (error) => this.lost(node, sent, error),
+    );
+  }
+
+  private answered(node: Node, sent: [RecordBatch, PartitionQueue][], response: ProduceResponse | undefined): void {
+    node.requests--;
+    if (node.failures > 0) this.recovered(node);
+    if (response && response.throttleMs > 0) node.notBefore = this.clock.monotonic() + response.throttleMs;
+    for (const [batch, queue] of sent) {
+      queue.ended(batch);
+      const result = response?.results.get(partitionKey(batch.topic, batch.partition));
+      if (result) this.judge(batch, queue, result);
+      else if (this.options.acks === 0) this.acknowledged(batch, queue, -1n, -1);
+      else this.retry(batch, queue, true);
+      this.settleFailure(queue);
+    }
+    this.hooks.ended();
+    this.pump();
+  }
+
+  private recovered(node: Node): void {
+    node.failures = 0;
+    this.hooks.event({ level: "info", name: "broker-available", message: `broker ${node.id} answers again` });
+  }
+
+  /** No answer: what happened to the batches is not known. */
+  private lost(node: Node, sent: [RecordBatch, PartitionQueue][], error: unknown): void {
+    node.requests--;
+    const now = this.clock.monotonic();
+    if (node.notBefore <= now) {
+      node.failures++;
+      node.notBefore = now + backoff(node.failures, this.random);
+      if (node.failures === 1) {
+        this.hooks.event({
+          level: "warn",
+          name: "broker-unavailable",
+          message: `producing to broker ${node.id}: ${message(error)}; trying on`,
+          cause: error,
+        });
+      }
+    }
+    for (const [batch, queue] of sent) {
+      queue.ended(batch);
+      this.retry(batch, queue, true);
+      this.settleFailure(queue);
+    }
+    this.refreshWanted = true;
+    this.hooks.ended();
+    this.pump();
+  }
+
+  /** What the broker's answer for one partition means. */
+  private judge(batch: RecordBatch, queue: PartitionQueue, result: PartitionResult): void {
+    const { code } = result;
+    if (code === codes.NONE || code === codes.DUPLICATE_SEQUENCE_NUMBER) {
+      this.acknowledged(batch, queue, code === codes.NONE ? result.baseOffset : -1n, result.logAppendTime);
+      return;
+    }
+    const info = errorInfo(code);
+    if (info.refreshMetadata) this.refreshWanted = true;
+    if (splittable.has(code)) {
+      batch.refused = { kind: "dropped", code, name: info.name, message: result.message ?? "" };
+      queue.failed = true;
+      return;
+    }
+    // Later batches are out of order because an earlier one failed; only the first one says something of its own.
+    const first = queue.unacked[0] === batch;
+    if (lostStateCodes.has(code)) {
+      if (this.options.transactionalId !== null && (first || code !== codes.OUT_OF_ORDER_SEQUENCE_NUMBER)) {
+        this.abort(queue, code, batch, result.message);
+        return;
+      }
+      if (first) {
+        queue.lostState = true;
+        this.hooks.event({
+          level: "debug",
+          name: "producer-state-refused",
+          message: `${describe(batch)}: ${info.name} at sequence ${batch.sequence}`,
+          topic: batch.topic,
+          partition: batch.partition,
+        });
+      }
+      this.retry(batch, queue, false);
+      return;
+    }
+    if (this.options.transactionalId !== null && (info.abortTransaction || info.fatal)) {
+      this.abort(queue, code, batch, result.message);
+      return;
+    }
+    if (!info.retriable) {
+      const error = new KafkaError(code, `producing to ${describe(batch)}`, result.message);
+      const level = queue.failures === 0 ? "error" : "debug";
+      this.hooks.event({ level, name: "produce-refused", message: `${error.message}; trying on`, cause: error });
+    }
+    this.retry(batch, queue, mayHaveAppended.has(code));
+  }
+
+  private abort(queue: PartitionQueue, code: number, batch: RecordBatch, detail: string | null): void {
+    queue.failed = true;
+    this.hooks.aborted(new KafkaError(code, `producing to ${describe(batch)} in a transaction`, detail));
+  }
+
+  private acknowledged(batch: RecordBatch, queue: PartitionQueue, offset: bigint, appendTime: number): void {
+    queue.acknowledge(batch);
+    this.hooks.done(batch, { kind: "acked", offset, timestamp: appendTime >= 0 ? appendTime : batch.timestamp });
+  }
+
+  private retry(batch: RecordBatch, queue: PartitionQueue, unresolved: boolean): void {
+    if (unresolved) batch.unresolved = true;
+    queue.failed = true;
+  }
+
+  /** Once every request of a failed partition has ended: splits, restarts, waits, and lets it go on from the first. */
+  private settleFailure(queue: PartitionQueue): void {
+    if (!queue.failed || queue.inFlight > 0 || this.aborting) return;
+    let mended = false;
+    for (const batch of queue.unacked.filter((b) => b.refused)) {
+      this.splitOrDrop(batch, queue);
+      mended = true;
+    }
+    queue.proven = false;
+    queue.failed = false;
+    if (queue.lostState) {
+      this.restart(queue);
+      return;
+    }
+    if (mended) return;
+    queue.failures++;
+    queue.notBefore = this.clock.monotonic() + backoff(queue.failures, this.random);
+  }
+
+  private splitOrDrop(batch: RecordBatch, queue: PartitionQueue): void {
+    const refused = batch.refused as Extract<Outcome, { kind: "dropped" }>;
+    if (batch.count === 1) {
+      queue.drop(batch);
+      this.hooks.event({
+        level: "warn",
+        name: "record-refused",
+        message: `${describe(batch)}: a record of ${batch.size} bytes was refused (${refused.name}) and is left out`,
+        topic: batch.topic,
+        partition: batch.partition,
+      });
+      this.hooks.done(batch, refused);
+      return;
+    }
+    const { size, memory } = batch;
+    const parts = batch.split(incrementSequence);
+    queue.replace(batch, parts);
+    const topic = this.accumulator.topic(batch.topic);
+    this.accumulator.account(topic, parts[0].memory + parts[1].memory - memory);
+    this.split?.(batch, parts);
+    this.hooks.event({
+      level: "debug",
+      name: "batch-split",
+      message: `${describe(batch)}: a batch of ${size} bytes was refused (${refused.name}) and is split`,
+      topic: batch.topic,
+      partition: batch.partition,
+    });
+  }
+
+  /** Set by a transactional producer, which keeps the list of a transaction's batches. */
+  split: ((batch: RecordBatch, parts: readonly RecordBatch[]) => void) | null = null;
+  /** True while a transaction waits for its last requests to end. */
+  aborting = false;
+
+  /** KIP-360: a new epoch, sequences from 0. The epoch of a producer without transactions is each partition's own. */
+  private restart(queue: PartitionQueue): void {
+    queue.lostState = false;
+    const doubtful = queue.unacked.filter(({ unresolved }) => unresolved);
+    if (doubtful.length > 0) this.mayRepeat(doubtful, "the broker has lost the producer's state");
+    for (const batch of doubtful) batch.unresolved = false;
+    const { id, epoch, transactional } = queue.producer as ProducerStamp;
+    queue.restarts++;
+    queue.notBefore = this.clock.monotonic() + (queue.restarts > 1 ? backoff(queue.restarts, this.random) : 0);
+    if (epoch < 0x7fff && queue.restarts <= 3) {
+      queue.restart({ id, epoch: epoch + 1, transactional });
+      return;
+    }
+    queue.failed = true;
+    this.hooks.newProducer().then((producer) => {
+      queue.failed = false;
+      queue.restart(producer);
+      this.pump();
+    });
+  }
+
+  private mayRepeat(batches: readonly RecordBatch[], why: string): void {
+    const [first] = batches as [RecordBatch];
+    const records = batches.reduce((sum, { count }) => sum + count, 0);
+    this.hooks.event({
+      level: "warn",
+      name: "producer-state-lost",
+      message: `${describe(first)}: ${why}; ${batches.length} batches (${records} records) of unknown fate may repeat`,
+      topic: first.topic,
+      partition: first.partition,
+    });
+  }
+
+  /** Asks for metadata unless that is under way; returns when it will be asked for. */
+  private refresh(now: number): number {
+    if (this.refreshing) return Number.POSITIVE_INFINITY;
+    if (this.accumulator.topics.size === 0) return Number.POSITIVE_INFINITY;
+    if (now < this.refreshNotBefore) return this.refreshNotBefore;
+    this.refreshWanted = false;
+    this.refreshesInARow = now - this.refreshedAt > 5000 ? 0 : this.refreshesInARow + 1;
+    const names = [...this.accumulator.topics.keys()];
+    this.refreshing = this.client.metadata(names).then(
+      (metadata) => {
+        this.refreshFailures = 0;
+        this.applyMetadata(metadata);
+      },
+      (error) => {
+        this.refreshFailures++;
+        this.refreshWanted = true;
+        if (this.refreshFailures === 1) {
+          const text = `asking for metadata: ${message(error)}; trying on`;
+          this.hooks.event({ level: "warn", name: "broker-unavailable", message: text, cause: error });
+        }
+      },
+    );
+    this.refreshing.then(() => {
+      this.refreshing = null;
+      const tries = Math.max(this.refreshFailures, this.refreshesInARow);
+      this.refreshNotBefore = this.clock.monotonic() + backoff(tries, this.random);
+      this.pump();
+    });
+    return Number.POSITIVE_INFINITY;
+  }
+
+  applyMetadata(metadata: ClusterMetadata): void {
+    this.refreshedAt = this.clock.monotonic();
+    for (const found of metadata.topics) {
+      const topic = this.accumulator.topics.get(found.name);
+      if (!topic) continue;
+      if (found.partitions.length === 0 && found.errorCode !== codes.NONE) {
+        for (const queue of topic.partitions) queue.leader = -1;
+        if (topic.memory > 0) this.refreshWanted = true;
+        if (!topic.missing) {
+          const { name } = errorInfo(found.errorCode);
+          const text = `topic "${found.name}": the broker answers ${name}; trying on`;
+          this.hooks.event({ level: "warn", name: "topic-missing", message: text, topic: found.name });
+        }
+        topic.missing = true;
+        continue;
+      }
+      topic.missing = false;
+      if (!topic.update(found)) continue;
+      const text = `topic "${found.name}" was deleted and created again; its sequences start anew`;
+      this.hooks.event({ level: "warn", name: "topic-recreated", message: text, topic: found.name });
+      for (const queue of topic.partitions) {
+        if (queue.producer === null || this.options.transactionalId !== null || this.options.acks !== -1) continue;
+        queue.lostState = true;
+        queue.failed = true;
+        // What was sent to the old topic is gone with it.
+        for (const batch of queue.unacked) batch.unresolved = false;
+        this.settleFailure(queue);
+      }
+    }
+    this.pump();
+  }
+
+  private wakeAt(at: number, now: number): void {
+    if (this.wake && this.wake.at <= at && this.wake.at > now) return;
+    this.wake?.cancel();
+    const cancel = this.clock.after(Math.max(0, Math.ceil(at - now)), () => {
+      this.wake = null;
+      this.pump();
+    });
+    this.wake = { at, cancel };
+  }
+
+  close(): void {
+    this.closed = true;
+    this.wake?.cancel();
+  }
+}
+
+const lostStateCodes: ReadonlySet<number> = new Set([
+  codes.OUT_OF_ORDER_SEQUENCE_NUMBER,
+  codes.UNKNOWN_PRODUCER_ID,
+  codes.INVALID_PRODUCER_EPOCH,
+  codes.INVALID_PRODUCER_ID_MAPPING,
+  codes.PRODUCER_FENCED,
+]);
+
+/** The broker will never take the batch as it is: parts of it may do. */
+const splittable: ReadonlySet<number> = new Set([
+  codes.MESSAGE_TOO_LARGE,
+  codes.RECORD_LIST_TOO_LARGE,
+  codes.INVALID_RECORD,
+  codes.INVALID_TIMESTAMP,
+]);
+
+/** Errors after which the batch may be in the leader's log all the same. */
+const mayHaveAppended: ReadonlySet<number> = new Set([
+  codes.REQUEST_TIMED_OUT,
+  codes.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+  codes.NETWORK_EXCEPTION,
+  codes.UNKNOWN_SERVER_ERROR,
+  codes.KAFKA_STORAGE_ERROR,
+]);
+
+function describe(batch: RecordBatch): string {
+  return `topic "${batch.topic}" partition ${batch.partition}`;
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,150 @@
+/**
+ * A producer whose batches wait for `cut` and travel only within `send`. The transaction itself (its identity, partitions,
+ * offsets and end) is the caller's; see `transaction.ts`.
+ */
+import { BaseProducer } from "./base-producer.ts";
+import type { KafkaError } from "./errors.ts";
+import type { PartitionQueue } from "./partition-queue.ts";
+import type { ProducerStamp, RecordBatch } from "./record-batch.ts";
+import type { SenderHooks } from "./sender.ts";
+import type { Cut, TransactionalSink } from "./sink.ts";
+
+class TransactionCut implements Cut {
+  batches: RecordBatch[];
+  /** Not answered yet. */
+  readonly waiting: Set<RecordBatch>;
+
+  constructor(batches: RecordBatch[]) {
+    this.batches = batches;
+    this.waiting = new Set(batches);
+  }
+
+  get size(): number {
+    return this.batches.reduce((sum, { size }) => sum + size, 0);
+  }
+}
+
+interface Sending {
+  cut: TransactionCut;
+  error: KafkaError | null;
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
+export class TransactionalProducer extends BaseProducer implements TransactionalSink {
+  private identity: ProducerStamp | null = null;
+  /** Closed since the last cut. */
+  private next: RecordBatch[] = [];
+  private sending: Sending | null = null;
+  /** Batches that were cut or wait to be, not released. */
+  private held = 0;
+  private waiters: (() => void)[] = [];
+
+  protected override hooks(): SenderHooks {
+    return {
+      event: (event) => this.event(event),
+      done: (batch, outcome) => {
+        batch.outcome = outcome;
+        this.sending?.cut.waiting.delete(batch);
+      },
+      aborted: (error) => {
+        if (this.sending) this.sending.error ??= error;
+        this.sender.aborting = true;
+      },
+      newProducer: () => new Promise(() => {}),
+      producer: () => (this.sending && !this.sending.error ? this.identity : null),
+      ended: () => this.checkSending(),
+    };
+  }
+
+  protected override closed(batch: RecordBatch, _queue: PartitionQueue): void {
+    this.held++;
+    this.next.push(batch);
+  }
+
+  protected override async prepareProducer(): Promise<void> {}
+
+  setProducer(producer: { id: bigint; epoch: number }): void {
+    this.identity = { ...producer, transactional: true };
+    for (const queue of this.queues()) queue.producer = null;
+  }
+
+  private *queues(): Generator<PartitionQueue> {
+    for (const topic of this.accumulator.topics.values()) yield* topic.partitions;
+  }
+
+  cut(): Cut | null {
+    this.accumulator.closeAll();
+    if (this.next.length === 0) return null;
+    const cut = new TransactionCut(this.next);
+    this.next = [];
+    return cut;
+  }
+
+  send(cut: Cut): Promise<void> {
+    if (!(cut instanceof TransactionCut)) throw new TypeError("sending a cut that this sink did not make");
+    if (this.sending) throw new Error("sending a cut while another one is being sent");
+    if (!this.identity) throw new Error("sending a cut before setProducer");
+    return new Promise((resolve, reject) => {
+      this.sending = { cut, error: null, resolve, reject };
+      this.sender.split = (batch, parts) => {
+        cut.batches.splice(cut.batches.indexOf(batch), 1, ...parts);
+        cut.waiting.delete(batch);
+        for (const part of parts) cut.waiting.add(part);
+        this.held++;
+      };
+      for (const batch of cut.batches) {
+        if (batch.outcome?.kind === "dropped") continue;
+        batch.outcome = null;
+        cut.waiting.add(batch);
+        const queue = this.accumulator.topic(batch.topic).partitions[batch.partition] as PartitionQueue;
+        queue.queue.push(batch);
+        this.sender.active.add(queue);
+      }
+      this.sender.pump();
+      this.checkSending();
+    });
+  }
+
+  private checkSending(): void {
+    const { sending } = this;
+    if (!sending) return;
+    if (!sending.error && sending.cut.waiting.size > 0) return;
+    if (sending.error) {
+      for (const queue of this.queues()) if (queue.inFlight > 0) return;
+      for (const queue of this.queues()) queue.clear();
+      sending.cut.waiting.clear();
+    }
+    this.sending = null;
+    this.sender.aborting = false;
+    this.sender.split = null;
+    if (sending.error) sending.reject(sending.error);
+    else sending.resolve();
+  }
+
+  release(cut: Cut): void {
+    if (!(cut instanceof TransactionCut)) throw new TypeError("releasing a cut that this sink did not make");
+    for (const batch of cut.batches) {
+      this.held--;
+      this.settle(batch, batch.outcome ?? { kind: "acked", offset: -1n, timestamp: -1 });
+    }
+    cut.batches = [];
+    if (this.isEmpty) for (const wake of this.waiters.splice(0)) wake();
+  }
+
+  private get isEmpty(): boolean {
+    return this.held === 0 && this.accumulator.openQueues.size === 0;
+  }
+
+  /** Only waits: the caller makes the cuts. */
+  override async flush(deadline: number): Promise<boolean> {
+    if (this.isEmpty) return true;
+    return new Promise((resolve) => {
+      const cancel = this.clock.after(deadline, () => resolve(false));
+      this.waiters.push(() => {
+        cancel();
+        resolve(true);
+      });
+    });
+  }
+}
