@@ -177,11 +177,16 @@ describe("at least once", () => {
     run.sink.automatic = true;
     run.files.append("a", text(numbers("a", 0, 10)));
     await until(() => run.sink.acked.length === 10);
+    let refused = 0;
     run.disk.before = (operation) => {
-      if (operation.startsWith("write")) throw Object.assign(new Error("ENOSPC"), { code: "ENOSPC" });
+      if (!operation.startsWith("write")) return;
+      refused++;
+      throw Object.assign(new Error("ENOSPC"), { code: "ENOSPC" });
     };
     run.files.append("a", text(numbers("a", 10, 30)));
     await until(() => run.sink.acked.length === 30);
+    const soFar = refused;
+    await until(() => refused > soFar + 1);
     run.disk.before = () => {};
     await until(() => run.journal.state.values().next().value?.position === run.files.texts.get("a")!.length);
     run.agent.stop();
