@@ -26,7 +26,14 @@ export function groupHelp(group: Group): string {
 export function commandHelp({ spec }: Command): string {
   const words = spec.words ? ` ${wordUsage(spec.words)}` : "";
   const lines = [spec.description, "", `Usage: ${prefixed(spec.name)}${words} [flags]`, ""];
-  if (spec.notes) lines.push(spec.notes.trim(), "");
+  if (spec.notes)
+    lines.push(
+      ...spec.notes
+        .trim()
+        .split("\n")
+        .flatMap((row) => wrap(row, WIDTH)),
+      "",
+    );
   const groups = new Map<string, [string, Flag][]>();
   for (const entry of Object.entries(spec.flags)) {
     const heading = entry[1].group ?? "Options";
@@ -34,6 +41,7 @@ export function commandHelp({ spec }: Command): string {
   }
   for (const [heading, flags] of groups)
     lines.push(`${heading}:`, ...flags.flatMap(([key, flag]) => flagRows(key, flag)), "");
+  lines.push(...environmentRows(groups));
   if (spec.examples?.length) lines.push("Examples:", ...spec.examples.map((line) => `  ${line}`), "");
   return lines.join("\n");
 }
@@ -49,13 +57,26 @@ function flagRows(key: string, flag: Flag): string[] {
   const extra = [
     flag.multiple ? "may be repeated" : "",
     flag.default === undefined || flag.default === "" ? "" : `default ${shown(flag)}`,
-    flag.env ? `env ${flag.env}` : "",
   ].filter(Boolean);
   const text = flag.description + (extra.length ? ` (${extra.join("; ")})` : "");
   const column = 34;
   const rows = wrap(text, WIDTH - column).map((row) => " ".repeat(column) + row);
   if (left.length + 2 > column) return [left, ...rows];
   return [left.padEnd(column) + rows[0]!.trimStart(), ...rows.slice(1)];
+}
+
+/** Which flags the environment may give, by group where all of a group's can. */
+function environmentRows(groups: Map<string, [string, Flag][]>): string[] {
+  const whole: string[] = [];
+  const single: string[] = [];
+  for (const [heading, flags] of groups) {
+    if (heading !== "Options" && flags.every(([, flag]) => flag.env)) whole.push(heading);
+    else single.push(...flags.filter(([, flag]) => flag.env).map(([key]) => `--${flagName(key)}`));
+  }
+  if (whole.length + single.length === 0) return [];
+  const which = [...(whole.length ? [`all of ${whole.join(", ")}`] : []), ...single].join(", ");
+  const text = `From the environment as LOGAGENT_ and the flag's name, --log-level as LOGAGENT_LOG_LEVEL: ${which}.`;
+  return ["Environment:", ...wrap(text, WIDTH - 2).map((row) => `  ${row}`), ""];
 }
 
 function shown(flag: Flag): string {

@@ -18,7 +18,9 @@ export async function run(argv: readonly string[]): Promise<number> {
   let path = "logagent";
   try {
     const asked = argv[0] === "help" ? [...argv.slice(1), "--help"] : argv;
-    const { target, rest } = await find(root, asked);
+    const { target, rest } = await find(root, asked, (name) => {
+      path = name;
+    });
     const end = rest.indexOf("--");
     if ((end < 0 ? rest : rest.slice(0, end)).some((word) => helpFlags.has(word))) {
       process.stdout.write(target.kind === "group" ? groupHelp(target) : commandHelp(target));
@@ -28,7 +30,6 @@ export async function run(argv: readonly string[]): Promise<number> {
       process.stderr.write(groupHelp(target));
       return exitCodes.USAGE;
     }
-    path = `logagent ${target.spec.name}`;
     const { flags, given, words } = parseFlags(rest, target.spec.flags, process.env);
     checkWords(target, words);
     const level = String(flags.logLevel ?? "info");
@@ -42,10 +43,11 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** Walks groups by the leading words; the rest is the command's own line. */
+/** Walks groups by the leading words, telling `at` each; the rest is the command's own line. */
 async function find(
   group: Group,
   argv: readonly string[],
+  at: (path: string) => void,
 ): Promise<{ target: Command | Group; rest: readonly string[] }> {
   const [name, ...rest] = argv;
   if (name === undefined || helpFlags.has(name)) return { target: group, rest: argv };
@@ -60,7 +62,8 @@ async function find(
     throw new LogagentError("USAGE", `unknown command "${group === root ? "" : `${group.name} `}${name}". ${known}`);
   }
   const { default: target } = await sub.load();
-  return target.kind === "group" ? find(target, rest) : { target, rest };
+  at(`logagent ${target.kind === "group" ? target.name : target.spec.name}`);
+  return target.kind === "group" ? find(target, rest, at) : { target, rest };
 }
 
 function checkWords(command: Command, words: readonly string[]): void {
