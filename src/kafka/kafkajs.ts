@@ -7,11 +7,14 @@
  */
 import type { Socket } from "node:net";
 import packageJson from "kafkajs/package.json" with { type: "json" };
-// @ts-expect-error kafkajs has no types for its internals.
+// biome-ignore lint/suspicious/noTsIgnore: Deno infers the types of these modules, tsc has none.
+// @ts-ignore kafkajs has no types for its internals.
 import untypedLoggers from "kafkajs/src/loggers/index.js";
-// @ts-expect-error kafkajs has no types for its internals.
+// biome-ignore lint/suspicious/noTsIgnore: Deno infers the types of these modules, tsc has none.
+// @ts-ignore kafkajs has no types for its internals.
 import untypedConnection from "kafkajs/src/network/connection.js";
-// @ts-expect-error kafkajs has no types for its internals.
+// biome-ignore lint/suspicious/noTsIgnore: Deno infers the types of these modules, tsc has none.
+// @ts-ignore kafkajs has no types for its internals.
 import untypedRequestQueue from "kafkajs/src/network/requestQueue/index.js";
 import { LogagentError } from "../errors.ts";
 import type { Log } from "../observe/log.ts";
