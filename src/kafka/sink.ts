@@ -70,7 +70,7 @@ export interface Sink {
    * A chunk without records (only skipped bytes) settles at once. Throws on a topic that is not prepared.
    */
   append(lines: Lines, route: Route): void;
-  /** Called once for every batch, in no order across partitions. After it, the batch's ranges have `pending` reduced. */
+  /** Called once for every batch, in no order across partitions; the `pending` of its ranges is reduced already. */
   onSettled(f: (batch: Batch, outcome: Outcome) => void): void;
   /** Closes open batches and resolves when everything appended is settled, true, or at the deadline (ms from now), false. */
   flush(deadline: number): Promise<boolean>;

@@ -1,4 +1,4 @@
-import type { Batch, Sink } from "../kafka/sink.ts";
+import type { Sink } from "../kafka/sink.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { Seldom } from "../observe/seldom.ts";
@@ -26,7 +26,6 @@ export class AtLeastOnce implements Delivery {
   readonly sink: Sink;
   private readonly options: AtLeastOnceOptions;
   private readonly wake: Wake;
-  private readonly settledBatches: Batch[] = [];
   private readonly seldom: Seldom;
   private source: CheckpointSource | null = null;
   private stopping = false;
@@ -51,8 +50,7 @@ export class AtLeastOnce implements Delivery {
   run(source: CheckpointSource): Promise<void> {
     this.source = source;
     this.sink.onSettled((batch, outcome) => {
-      this.settledBatches.push(batch);
-      if (this.settledBatches.length === 1) queueMicrotask(() => this.settle());
+      source.positions.settleRanges(batch.ranges);
       source.settled(batch, outcome);
     });
     this.running = this.keepCheckpoints();
@@ -69,12 +67,6 @@ export class AtLeastOnce implements Delivery {
     return flushed;
   }
 
-  /** After the callbacks, so that the ranges know that their batches are settled. */
-  private settle(): void {
-    for (const batch of this.settledBatches) this.source?.positions.settleRanges(batch.ranges);
-    this.settledBatches.length = 0;
-  }
-
   private async keepCheckpoints(): Promise<void> {
     for (;;) {
       const last = this.stopping;
@@ -86,7 +78,6 @@ export class AtLeastOnce implements Delivery {
 
   private async checkpoint(last: boolean): Promise<void> {
     const { journal, log, metrics } = this.options;
-    this.settle();
     const delta = this.source?.take();
     if (!delta) return;
     const n = journal.nextNumber();
