@@ -1,0 +1,94 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { connectionOptions } from "../../src/config/connection.ts";
+import { removeDir, tempDir } from "../support/temp.ts";
+
+const dir = tempDir("connection");
+const secret = join(dir, "password");
+writeFileSync(secret, "from file\n");
+afterAll(() => removeDir(dir));
+
+test("brokers get the default port; IPv6 is known", () => {
+  const { brokers } = connectionOptions({ brokers: ["a, b:1", "[::1]:2", "[::1]"] }, {});
+  expect(brokers).toEqual(["a:9092", "b:1", "[::1]:2", "[::1]:9092"]);
+});
+
+test.each(["a:", "a:x", "a:0", "a:65536", "http://a:1", "u@a"])("broker %s is refused", (broker) => {
+  expect(() => connectionOptions({ brokers: [broker] }, {})).toThrow("must be HOST or HOST:PORT");
+});
+
+describe("the password", () => {
+  const flags = { saslMechanism: "plain", saslUsername: "u" } as const;
+
+  test("comes from the file, else from the environment", () => {
+    const env = { LOGAGENT_SASL_PASSWORD: "from env" };
+    expect(connectionOptions(flags, env).sasl).toMatchObject({ password: "from env" });
+    expect(connectionOptions({ ...flags, saslPasswordFile: secret }, env).sasl).toMatchObject({
+      password: "from file",
+    });
+  });
+
+  test("is asked for when it is missing", () => {
+    expect(() => connectionOptions(flags, {})).toThrow("give --sasl-password-file or set LOGAGENT_SASL_PASSWORD");
+  });
+
+  test("in a file that cannot be read ends with 74", () => {
+    const read = () => connectionOptions({ ...flags, saslPasswordFile: join(dir, "none") }, {});
+    expect(read).toThrow(expect.objectContaining({ code: "FILE_IO" }));
+  });
+});
+
+test.each([
+  [{ tlsCert: secret }, "--tls-cert and --tls-key belong together"],
+  [{ saslUsername: "u" }, "without --sasl-mechanism"],
+  [{ saslMechanism: "plain" }, "--sasl-mechanism plain needs --sasl-username"],
+  [{ saslMechanism: "oauthbearer" }, "needs --oauth-token-endpoint"],
+] as const)("%p is incomplete", (flags, message) => expect(() => connectionOptions(flags, {})).toThrow(message));
+
+test("TLS files imply TLS", () => {
+  expect(connectionOptions({ tlsCa: secret }, {}).tls).toEqual({ ca: "from file\n" });
+  expect(connectionOptions({ tlsInsecure: true }, {}).tls).toEqual({ insecure: true });
+  expect(connectionOptions({}, {}).tls).toBeUndefined();
+});
+
+describe("oauthbearer", () => {
+  const flags = (port: number) =>
+    ({
+      saslMechanism: "oauthbearer",
+      oauthTokenEndpoint: `http://127.0.0.1:${port}/token`,
+      oauthClientId: "id:1",
+      oauthScope: "kafka",
+    }) as const;
+
+  async function ask(status: number, body: string): Promise<{ token: Promise<string>; seen: string[] }> {
+    const seen: string[] = [];
+    const server = createServer(async (request, response) => {
+      let text = "";
+      for await (const chunk of request) text += chunk;
+      seen.push(request.headers.authorization ?? "", text);
+      response.writeHead(status).end(body);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const options = connectionOptions(flags((server.address() as AddressInfo).port), {
+      LOGAGENT_OAUTH_CLIENT_SECRET: "s",
+    });
+    if (options.sasl?.mechanism !== "oauthbearer") throw new Error("not oauthbearer");
+    const token = options.sasl.token().finally(() => server.close());
+    await token.catch(() => {});
+    return { token, seen };
+  }
+
+  test("asks the endpoint with the client's credentials", async () => {
+    const { token, seen } = await ask(200, '{"access_token":"abc","expires_in":60}');
+    expect(await token).toBe("abc");
+    expect(seen).toEqual([`Basic ${btoa("id%3A1:s")}`, "grant_type=client_credentials&scope=kafka"]);
+  });
+
+  test("an endpoint that refuses is an authentication error", async () => {
+    const { token } = await ask(401, "no");
+    await expect(token).rejects.toThrow(expect.objectContaining({ code: "AUTHENTICATION" }));
+  });
+});
