@@ -1,0 +1,52 @@
+/**
+ * kill -9 of the agent at random moments, under load and rotation. Full: 500 kills each. At-least-once may repeat, after
+ * each kill at most what came since the last checkpoint (1 s) and what was in flight; exactly-once may not.
+ * Mutants caught: a checkpoint written before the acknowledgement; the old file dropped at its rename.
+ */
+import { beforeAll, expect, test } from "bun:test";
+import { createTopic, sharedKafka, uniqueTopic } from "../kafka/broker.ts";
+import { pause } from "../support/wait.ts";
+import { type Delivery, expectEveryLineOnce, expectNothingLost, withRig } from "./rig.ts";
+import { chance, full } from "./seed.ts";
+
+const kills = full ? 500 : 8;
+const linesPerSecond = 5_000;
+let brokers = "";
+
+beforeAll(async () => {
+  brokers = (await sharedKafka()).brokers;
+}, 120_000);
+
+async function campaign(delivery: Delivery): Promise<void> {
+  const random = chance(`kill -9, ${delivery}`);
+  const topic = await createTopic(brokers, uniqueTopic("kill"), 4);
+  await withRig({ topic, brokers, delivery }, async (rig) => {
+    rig.load(linesPerSecond);
+    rig.rotateEvery(700);
+    for (let n = 0; n < kills; n++) {
+      rig.start();
+      await pause(random.between(100, 2_500));
+      await rig.kill();
+      await pause(random.between(0, 400));
+    }
+    rig.quiet();
+    await rig.catchUp();
+    const finding = await rig.verdict();
+    console.log(
+      `${delivery}: ${kills} kills, ${rig.written} written, ${finding.received} received, ${finding.lost} lost, ${finding.repeated} repeated (${Math.round(finding.repeated / kills)} a kill)`,
+    );
+    if (delivery === "exactly-once") expectEveryLineOnce(finding);
+    else {
+      expectNothingLost(finding);
+      // 1 s of traffic since the last checkpoint, and what was in flight while it was written: two intervals.
+      expect(finding.repeated).toBeLessThan(kills * linesPerSecond * 2);
+    }
+  });
+}
+
+test(`at-least-once: ${kills} kills lose nothing`, () => campaign("at-least-once"), full ? 7_200_000 : 180_000);
+test(
+  `exactly-once: ${kills} kills lose and repeat nothing`,
+  () => campaign("exactly-once"),
+  full ? 7_200_000 : 180_000,
+);
