@@ -94,11 +94,12 @@ export abstract class BaseProducer implements Sink {
         if (await step()) return;
       } catch (error) {
         if (!waitingMends(error)) throw error;
-        if (!said) {
+        // Coordinators answer so for a moment after their start.
+        if (!said && (failures >= 5 || !(error instanceof KafkaError))) {
+          said = true;
           const text = `${action}: ${error instanceof Error ? error.message : error}; trying on`;
           this.event({ level: "warn", name: "broker-unavailable", message: text, cause: error });
         }
-        said = true;
       }
       failures++;
       await sleep(this.clock, backoff(failures, this.random, 100), this.ending.signal);

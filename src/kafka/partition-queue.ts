@@ -37,6 +37,11 @@ export class PartitionQueue {
    * sequence, so that a second batch could overtake a refused first one.
    */
   proven = false;
+  /**
+   * Batches acknowledged although an earlier one still waits. Together with those in flight they stay within what the
+   * broker remembers, so that the earlier one's repeat is recognised.
+   */
+  private overtook = 0;
 
   constructor(topic: string, partition: number) {
     this.topic = topic;
@@ -58,7 +63,8 @@ export class PartitionQueue {
 
   /** Whether another batch may be sent now, given at most `window` in flight. */
   canSend(window: number, now: number): boolean {
-    return !this.failed && now >= this.notBefore && this.inFlight < (this.proven ? window : 1);
+    if (this.failed || now < this.notBefore) return false;
+    return this.inFlight === 0 || this.inFlight + this.overtook < (this.proven ? window : 1);
   }
 
   /** Bytes of the batch that `take` would return; 0 where there is none. */
@@ -105,7 +111,10 @@ export class PartitionQueue {
 
   /** Acknowledged: takes the batch out. */
   acknowledge(batch: RecordBatch): void {
-    this.unacked.splice(this.unacked.indexOf(batch), 1);
+    const at = this.unacked.indexOf(batch);
+    this.unacked.splice(at, 1);
+    if (at > 0) this.overtook++;
+    else if (this.unacked.length === 0) this.overtook = 0;
     this.failures = 0;
     this.restarts = 0;
     this.proven = true;
@@ -141,6 +150,7 @@ export class PartitionQueue {
   /** Puts everything back as if it had never been sent; for a transaction that was aborted. */
   clear(): RecordBatch[] {
     const all = [...this.unacked, ...this.queue];
+    this.overtook = 0;
     this.unacked.length = 0;
     this.queue.length = 0;
     this.failed = false;
