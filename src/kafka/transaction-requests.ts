@@ -107,13 +107,13 @@ export function endTxn(transactionalId: string, producer: ProducerIdentity, comm
   };
 }
 
-/** TxnOffsetCommit v3 (KIP-447), without group membership. */
+/** TxnOffsetCommit v3 (KIP-447), without group membership; the answer holds a code for each partition. */
 export function txnOffsetCommit(
   transactionalId: string,
   group: string,
   producer: ProducerIdentity,
   offsets: readonly GroupOffset[],
-): ApiRequest<number> {
+): ApiRequest<(TopicPartition & { errorCode: number })[]> {
   return {
     name: "TxnOffsetCommit",
     key: 28,
@@ -139,21 +139,24 @@ export function txnOffsetCommit(
         .noTags(),
     parse(r) {
       r.int32();
-      return firstError(r, () => {
-        r.compactString();
+      const results: (TopicPartition & { errorCode: number })[] = [];
+      firstError(r, () => {
+        const topic = r.compactString();
         return firstError(r, () => {
-          r.int32();
-          return r.int16();
+          const partition = r.int32();
+          results.push({ topic, partition, errorCode: r.int16() });
+          return 0;
         });
       });
+      return results;
     },
   };
 }
 
-/** OffsetFetch v7 (KIP-447): with `requireStable` a pending transaction on an offset answers UNSTABLE_OFFSET_COMMIT. */
+/** OffsetFetch v7 (KIP-447), of all partitions with null: with `requireStable` a pending transaction on an offset answers UNSTABLE_OFFSET_COMMIT. */
 export function offsetFetch(
   group: string,
-  partitions: readonly TopicPartition[],
+  partitions: readonly TopicPartition[] | null,
   requireStable: boolean,
 ): ApiRequest<{ errorCode: number; offsets: GroupOffset[] }> {
   return {
@@ -164,7 +167,7 @@ export function offsetFetch(
     body: (w) =>
       w
         .compactString(group)
-        .compactArray([...byTopic(partitions)], ([topic, items]) =>
+        .compactArray(partitions && [...byTopic(partitions)], ([topic, items]) =>
           w
             .compactString(topic)
             .compactArray(items, (item) => w.int32(item.partition))

@@ -1,16 +1,18 @@
 /**
  * The coordinator's side of a transaction (KIP-98, before KIP-890): who the producer is, which partitions and group
- * offsets belong to the transaction, and its end. Every step retries for ever what waiting mends, moving coordinators and
- * lost connections included, and throws KafkaError for the rest.
+ * offsets belong to the transaction, and its end.
  *
- * Every step may be sent again after a lost response: InitProducerId bumps the epoch once more, the Add… requests and
- * TxnOffsetCommit are idempotent within a transaction, and EndTxn of a transaction that is already complete with the same
- * result answers NONE (TransactionCoordinator.endTransaction, versions ≤ 4).
+ * A request whose answer was lost may still be under way in a broker's queue and take effect at any later time. With the
+ * producer's present epoch that is harmful: a late TxnOffsetCommit would overwrite the offset of the next transaction, a
+ * late EndTxn would commit the next transaction half done, a late AddPartitionsToTxn would open one. So the requests within
+ * a transaction are sent again only when they were answered or never written; a lost answer is `UnresolvedError`, and the
+ * caller starts over with InitProducerId, whose epoch bump makes every older request void.
  */
 import { LogagentError } from "../errors.ts";
 import type { Log } from "../observe/log.ts";
 import { type Clock, type Random, sleep } from "../runtime.ts";
 import type { ApiRequest, KafkaClient } from "./client.ts";
+import { ConnectionError } from "./connection-error.ts";
 import { codes, errorInfo, KafkaError } from "./errors.ts";
 import {
   addOffsetsToTxn,
@@ -28,6 +30,8 @@ export type { GroupOffset, ProducerIdentity, TopicPartition } from "./transactio
 
 export interface TransactionOptions {
   transactionalId: string;
+  /** The consumer group whose offsets go with the transactions. */
+  group: string;
   /** transaction.timeout.ms, milliseconds. */
   timeoutMs: number;
 }
@@ -41,23 +45,40 @@ export interface TransactionEnvironment {
   signal?: AbortSignal;
 }
 
+/** Steps throw KafkaError for what no wait mends, and (within a transaction) UnresolvedError for a lost answer. */
 export interface TransactionCoordinator {
-  /** Fences other holders of the id, resolves their pending transaction and bumps the epoch. */
+  /** Fences other holders of the id, resolves their pending transaction and bumps the epoch. Retries for ever. */
   init(): Promise<ProducerIdentity>;
   /** Makes the partitions part of the transaction, before anything is produced to them. */
   addPartitions(producer: ProducerIdentity, partitions: readonly TopicPartition[]): Promise<void>;
-  /** Commits the offsets of `group` as part of the transaction. */
-  commitOffsets(producer: ProducerIdentity, group: string, offsets: readonly GroupOffset[]): Promise<void>;
+  /** Makes the group part of the transaction, before its offsets are committed. */
+  addGroup(producer: ProducerIdentity): Promise<void>;
+  /** Commits offsets as part of the transaction. Topics that are gone are left out unless all are. */
+  commitOffsets(producer: ProducerIdentity, offsets: readonly GroupOffset[]): Promise<void>;
   end(producer: ProducerIdentity, commit: boolean): Promise<void>;
-  /** The offsets of `group` that no pending transaction can change any more; -1 where there is none. */
-  stableOffsets(group: string, partitions: readonly TopicPartition[]): Promise<GroupOffset[]>;
+  /**
+   * All offsets of the group, none of which a pending transaction can change any more; null when that did not come about
+   * within `patience` ms. Retries everything else for ever.
+   */
+  stableOffsets(patience: number): Promise<GroupOffset[] | null>;
 }
 
+/** The answer to a request within a transaction was lost: whether it took effect, or still will, is unknown. */
+export class UnresolvedError extends Error {
+  override readonly name = "UnresolvedError";
+}
+
+/** Milliseconds for an answer within a transaction, below its own time-out. */
+const answerTimeout = 10_000;
+
 /** Codes that waiting mends here although the protocol's table calls them final elsewhere. */
-const waitable: ReadonlySet<number> = new Set([
-  codes.UNSTABLE_OFFSET_COMMIT,
-  codes.CONCURRENT_TRANSACTIONS,
-  codes.UNKNOWN_TOPIC_OR_PARTITION,
+const waitable: ReadonlySet<number> = new Set([codes.UNSTABLE_OFFSET_COMMIT, codes.CONCURRENT_TRANSACTIONS]);
+
+/** InitProducerId answers these when two agents claim the id at once; one of them gets it on another try. */
+const contested: ReadonlySet<number> = new Set([
+  codes.INVALID_PRODUCER_EPOCH,
+  codes.PRODUCER_FENCED,
+  codes.UNKNOWN_SERVER_ERROR,
 ]);
 
 /** Errors of the program's own list that no wait mends. */
@@ -67,84 +88,131 @@ export function createTransactionCoordinator(
   options: TransactionOptions,
   environment: TransactionEnvironment,
 ): TransactionCoordinator {
-  const { transactionalId, timeoutMs } = options;
-
-  const transact = <T>(what: string, request: ApiRequest<T>, code: (answer: T) => number) =>
-    untilAnswered(environment, "transaction", transactionalId, what, request, code);
-
-  const ofGroup = <T>(group: string, what: string, request: ApiRequest<T>, code: (answer: T) => number) =>
-    untilAnswered(environment, "group", group, what, request, code);
-
-  const itself = (code: number) => code;
+  const { transactionalId, group, timeoutMs } = options;
+  const { clock } = environment;
+  const coordinator = { kind: "transaction", key: transactionalId } as const;
+  const groupCoordinator = { kind: "group", key: group } as const;
+  const within = { once: true };
 
   return {
     async init() {
-      const { id, epoch } = await transact(
-        `claiming the transactional id "${transactionalId}"`,
-        initProducerId(transactionalId, timeoutMs, null),
-        (answer) => answer.errorCode,
-      );
+      const { id, epoch } = await untilAnswered(environment, {
+        ...coordinator,
+        what: `claiming the transactional id "${transactionalId}"`,
+        request: initProducerId(transactionalId, timeoutMs, null),
+        code: (answer) => answer.errorCode,
+        alsoWaitable: contested,
+      });
       return { id, epoch };
     },
 
     async addPartitions(producer, partitions) {
       const request = addPartitionsToTxn(transactionalId, producer, partitions);
-      await transact(`adding ${partitions.length} partitions to the transaction`, request, itself);
+      const what = `adding ${partitions.length} partitions to the transaction`;
+      await untilAnswered(environment, { ...coordinator, ...within, what, request, code: itself });
     },
 
-    async commitOffsets(producer, group, offsets) {
-      await transact(
-        `adding the group "${group}" to the transaction`,
-        addOffsetsToTxn(transactionalId, producer, group),
-        itself,
-      );
-      const request = txnOffsetCommit(transactionalId, group, producer, offsets);
-      await ofGroup(group, `committing the offsets of the group "${group}" in the transaction`, request, itself);
+    async addGroup(producer) {
+      const request = addOffsetsToTxn(transactionalId, producer, group);
+      const what = `adding the group "${group}" to the transaction`;
+      await untilAnswered(environment, { ...coordinator, ...within, what, request, code: itself });
+    },
+
+    async commitOffsets(producer, offsets) {
+      await untilAnswered(environment, {
+        ...groupCoordinator,
+        ...within,
+        what: `committing the offsets of the group "${group}" in the transaction`,
+        request: txnOffsetCommit(transactionalId, group, producer, offsets),
+        code(results) {
+          const bad = results.map(({ errorCode }) => errorCode).filter((code) => code !== 0);
+          const gone = bad.every((code) => code === codes.UNKNOWN_TOPIC_OR_PARTITION);
+          return gone && bad.length < results.length ? 0 : (bad[0] ?? 0);
+        },
+      });
     },
 
     async end(producer, commit) {
+      const request = endTxn(transactionalId, producer, commit);
       const what = commit ? "committing the transaction" : "aborting the transaction";
-      await transact(what, endTxn(transactionalId, producer, commit), itself);
+      await untilAnswered(environment, { ...coordinator, ...within, what, request, code: itself });
     },
 
-    async stableOffsets(group, partitions) {
-      const what = `fetching the stable offsets of the group "${group}"`;
-      const answer = await ofGroup(group, what, offsetFetch(group, partitions, true), (a) => a.errorCode);
-      return answer.offsets;
+    async stableOffsets(patience) {
+      const deadline = clock.monotonic() + patience;
+      const { errorCode, offsets } = await untilAnswered(environment, {
+        ...groupCoordinator,
+        what: `fetching the stable offsets of the group "${group}"`,
+        request: offsetFetch(group, null, true),
+        code: ({ errorCode }) =>
+          errorCode === codes.UNSTABLE_OFFSET_COMMIT && clock.monotonic() >= deadline ? 0 : errorCode,
+      });
+      return errorCode === 0 ? offsets : null;
     },
   };
 }
 
+const itself = (code: number) => code;
+
+interface Step<T> {
+  kind: "group" | "transaction";
+  key: string;
+  /** Completes "… failed". */
+  what: string;
+  request: ApiRequest<T>;
+  code: (answer: T) => number;
+  /** Must not be sent a second time when it may be under way still. */
+  once?: boolean;
+  alsoWaitable?: ReadonlySet<number>;
+}
+
 /** One request to a coordinator, until it is answered with success or with something no wait mends. */
-async function untilAnswered<T>(
-  { client, clock, random, log, signal }: TransactionEnvironment,
-  kind: "group" | "transaction",
-  key: string,
-  what: string,
-  request: ApiRequest<T>,
-  codeOf: (answer: T) => number,
-): Promise<T> {
+async function untilAnswered<T>(environment: TransactionEnvironment, step: Step<T>): Promise<T> {
+  const { client, clock, random, log, signal } = environment;
+  const { kind, key, what, once = false } = step;
+  const request = once ? { ...step.request, timeout: answerTimeout } : step.request;
   for (let attempt = 0; ; attempt++) {
     signal?.throwIfAborted();
     let trouble: string;
     let quick = false;
     try {
-      const answer = await client.send(await client.coordinatorOf(kind, key), request);
-      const code = codeOf(answer);
+      const node = await client.coordinatorOf(kind, key);
+      const answer = await sendOnce(client, node, request, once, what);
+      const code = step.code(answer);
       if (code === 0) return answer;
       const info = errorInfo(code);
-      if (!info.retriable && !waitable.has(code)) throw new KafkaError(code, what);
+      const mends = info.retriable || waitable.has(code) || step.alsoWaitable?.has(code);
+      if (!mends) throw new KafkaError(code, what);
       if (info.refreshCoordinator) client.forgetCoordinator(kind, key);
       // The previous transaction's markers are usually written within milliseconds (FACTS 10).
-      quick = code === codes.CONCURRENT_TRANSACTIONS || code === codes.UNSTABLE_OFFSET_COMMIT;
+      quick = waitable.has(code);
       trouble = info.name;
     } catch (error) {
-      if (isFinal(error)) throw error;
+      if (error instanceof UnresolvedError || isFinal(error)) {
+        if (error instanceof UnresolvedError) client.forgetCoordinator(kind, key);
+        throw error;
+      }
       client.forgetCoordinator(kind, key);
       trouble = error instanceof Error ? error.message : String(error);
     }
     log.debug(`${what}: trying again`, { attempt, trouble });
     await sleep(clock, pause(attempt, quick, random), signal);
+  }
+}
+
+async function sendOnce<T>(
+  client: KafkaClient,
+  node: number,
+  request: ApiRequest<T>,
+  once: boolean,
+  what: string,
+): Promise<T> {
+  try {
+    return await client.send(node, request);
+  } catch (error) {
+    const neverWritten = error instanceof ConnectionError && error.stage !== "open";
+    if (!once || neverWritten || error instanceof KafkaError) throw error;
+    throw new UnresolvedError(`${what}: the answer was lost: ${(error as Error).message}`, { cause: error });
   }
 }
 

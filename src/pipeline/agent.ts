@@ -155,7 +155,7 @@ export class Agent {
       onCrash: (input, error) => inputs.crash(input, error),
       onAppend: (input, bytes) => {
         this.lastProgress = clock.monotonic();
-        delivery.appended();
+        delivery.appended(input.config.topic);
         metrics.count("file_read_bytes_total", { input: input.config.name }, bytes);
       },
     });

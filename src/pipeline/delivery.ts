@@ -14,7 +14,7 @@ export interface Delivery {
   /** Writes checkpoints, the first one at once, until `stop`. Rejects when the agent cannot go on. */
   run(source: CheckpointSource): Promise<void>;
   /** Something was appended to the sink. */
-  appended(): void;
+  appended(topic: string): void;
   /**
    * Waits at most `timeout` ms until everything appended is settled (the result says whether it is), then writes the
    * last checkpoint.

@@ -4,10 +4,11 @@ import { LogagentError } from "../errors.ts";
 import { ensureTopic } from "../kafka/admin-topics.ts";
 import type { KafkaClient } from "../kafka/client.ts";
 import { createClient } from "../kafka/connect.ts";
-import { createProducer } from "../kafka/producer.ts";
+import { createProducer, createTransactionalProducer } from "../kafka/producer.ts";
 import type { Batch, Outcome } from "../kafka/sink.ts";
+import { createTransactionCoordinator } from "../kafka/transaction.ts";
 import type { Log } from "../observe/log.ts";
-import { createMetrics } from "../observe/metrics.ts";
+import { createMetrics, type Metrics } from "../observe/metrics.ts";
 import { serveMetrics } from "../observe/server.ts";
 import { systemClock } from "../runtime.ts";
 import type { Journal } from "../state/journal.ts";
@@ -19,9 +20,13 @@ import { Agent } from "./agent.ts";
 import { AtLeastOnce } from "./at-least-once.ts";
 import { watchConfigFile } from "./config-watch.ts";
 import type { Delivery } from "./delivery.ts";
+import { ExactlyOnce } from "./exactly-once.ts";
 
 const clock = systemClock;
 const random = Math.random;
+
+/** transaction.timeout.ms: so long readers of committed records wait at most for a dead agent. */
+const transactionTimeout = 15_000;
 
 /** `tail` with the real files, brokers and signals; the exit code. `load` reads the configuration anew. */
 export async function runAgent(config: AgentConfig, load: () => AgentConfig, log: Log): Promise<number> {
@@ -30,7 +35,8 @@ export async function runAgent(config: AgentConfig, load: () => AgentConfig, log
   const client = createClient(config.connection, log);
   const metrics = createMetrics();
   metrics.set("build_info", { version, commit }, 1);
-  const delivery = makeDelivery(config, client, state.journal, log, metrics);
+  const abort = new AbortController();
+  const delivery = makeDelivery(config, client, state.journal, log, metrics, abort);
   const env = { fs: nodeFs, clock, random };
   const agent = new Agent({
     config,
@@ -64,6 +70,7 @@ export async function runAgent(config: AgentConfig, load: () => AgentConfig, log
     }
   } finally {
     undo();
+    abort.abort();
     await delivery.sink.close();
     await client.close();
     await state.close();
@@ -75,10 +82,29 @@ function makeDelivery(
   client: KafkaClient,
   journal: Journal,
   log: Log,
-  metrics: ReturnType<typeof createMetrics>,
+  metrics: Metrics,
+  abort: AbortController,
 ): Delivery {
-  const sink = createProducer(client, config.producer, clock, random, log);
-  return new AtLeastOnce({ sink, journal, clock, log, metrics, interval: config.checkpointInterval });
+  const common = { journal, clock, log, metrics };
+  if (config.delivery === "at-least-once") {
+    const sink = createProducer(client, config.producer, clock, random, log);
+    return new AtLeastOnce({ ...common, sink, interval: config.checkpointInterval });
+  }
+  const name = `logagent.${journal.header.agent}`;
+  const { transactionBytes, transactionInterval, recover } = config;
+  return new ExactlyOnce({
+    ...common,
+    sink: createTransactionalProducer(client, { ...config.producer, transactionalId: name }, clock, random, log),
+    coordinator: createTransactionCoordinator(
+      { transactionalId: name, group: name, timeoutMs: transactionTimeout },
+      { client, clock, random, log, signal: abort.signal },
+    ),
+    random,
+    transactionBytes,
+    transactionInterval,
+    recover,
+    abort,
+  });
 }
 
 /** `TOPIC PARTITION OFFSET RECORDS`, separated by tabs; the offset is that of the batch's first record. */

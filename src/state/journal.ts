@@ -49,12 +49,18 @@ export class Journal {
   private queue: Promise<unknown> = Promise.resolve();
   private failure: LogagentError | null = null;
 
-  private constructor(options: JournalOptions, file: JournalFile, content: JournalContent, size: number) {
+  private constructor(
+    options: JournalOptions,
+    file: JournalFile,
+    content: JournalContent,
+    size: number,
+    compactedSize: number,
+  ) {
     this.options = options;
     this.path = options.path;
     this.file = file;
     this.size = size;
-    this.compactedSize = size;
+    this.compactedSize = compactedSize;
     this.currentHeader = content.header;
     this.confirmedState = content.state;
     this.confirmedNumber = content.confirmed;
@@ -73,11 +79,12 @@ export class Journal {
       const loaded = await loadJournal(options);
       if (loaded.rewrite) {
         const written = await replaceJournal(fs, path, loaded.content, loaded.setAside);
-        return new Journal(options, written.file, loaded.content, written.size);
+        return new Journal(options, written.file, loaded.content, written.size, written.size);
       }
       const file = await fs.open(path, false);
       if (loaded.tornBytes > 0) await file.truncate(loaded.size);
-      return new Journal(options, file, loaded.content, loaded.size);
+      // How much of it is old is unknown: if it is large, the first append compacts, or restarts would let it grow.
+      return new Journal(options, file, loaded.content, loaded.size, 0);
     } catch (error) {
       if (error instanceof LogagentError) throw error;
       throw new LogagentError("STATE_IO", `opening the state ${path} failed: ${(error as Error).message}`, error);

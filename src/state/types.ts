@@ -49,8 +49,6 @@ export interface Checkpoint {
   confirmed?: true;
   /** `files` is the whole state, not a change (written by compaction). */
   full?: true;
-  /** Nonce of the running agent that wrote it: the same number by somebody else is not this checkpoint. */
-  by?: string;
 }
 
 /** What the journal says about itself; the last header line counts. */
@@ -63,4 +61,6 @@ export interface Header {
   cluster: string | null;
   /** Topic of every input that was ever scanned. */
   topics: Readonly<Record<string, string>>;
+  /** Nonces of this journal's exactly-once starts that may have committed last: an offset with another is not ours. */
+  nonces?: readonly string[];
 }

@@ -179,9 +179,9 @@ describe("the journal", () => {
     const fs = new MemoryFs();
     const journal = await open(fs, { compactAfter: 300 });
     await fill(journal, 3);
-    await journal.append({ n: 4, base: 3, files: [file("f", 400)], by: "x" });
-    await journal.append({ n: 5, base: 3, files: [file("g", 7)], by: "x" });
-    await journal.append({ n: 6, base: 5, files: [file("f", 600)], by: "x" });
+    await journal.append({ n: 4, base: 3, files: [file("f", 400)] });
+    await journal.append({ n: 5, base: 3, files: [file("g", 7)] });
+    await journal.append({ n: 6, base: 5, files: [file("f", 600)] });
     for (const disk of [fs, fs.powerCut()]) {
       const again = await open(disk, { fallBack: false });
       expect(again.confirmed).toBe(3);
