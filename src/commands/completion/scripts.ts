@@ -94,7 +94,8 @@ _logagent() {
 ${cases.join("\n")}
   esac
 }
-compdef _logagent logagent
+# Autoloaded from fpath, or sourced.
+if [ "$funcstack[1]" = _logagent ]; then _logagent "$@"; else compdef _logagent logagent; fi
 `;
 }
 
