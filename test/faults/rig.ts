@@ -2,11 +2,12 @@
  * What campaigns are made of: writers that append and rotate at a steady rate, the real agent that can be killed and
  * started again, and the verdict over what the topic holds.
  */
-import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { LineWriter } from "../support/lines.ts";
 import { logagent, type Result, type Running, startLogagent } from "../support/process.ts";
 import { tempDir } from "../support/temp.ts";
+import { pause } from "../support/wait.ts";
 import { type Finding, Oracle } from "./oracle.ts";
 import { readTopic } from "./read-topic.ts";
 
@@ -173,4 +174,28 @@ export function expectNothingLost(finding: Finding): void {
 export function expectEveryLineOnce(finding: Finding): void {
   expectNothingLost(finding);
   if (finding.repeated > 0) throw new Error(`repeated ${finding.repeated}:\n${finding.examples.join("\n")}`);
+}
+
+/** Waits until the running agent has brought every written line into the topic (by its own, without `--once`). */
+export async function waitUntilReceived(rig: Rig, timeout = 90_000): Promise<void> {
+  const end = performance.now() + timeout;
+  for (;;) {
+    const finding = await rig.verdict();
+    if (finding.lost === 0) return;
+    if (!rig.agent?.running) throw new Error(`the agent ended: ${rig.said()}`);
+    if (performance.now() > end) {
+      throw new Error(`after ${timeout} ms ${finding.lost} lines are missing:\n${finding.examples.join("\n")}`);
+    }
+    await pause(1_000);
+  }
+}
+
+/** Peak resident memory of a process in MB; -1 where the system does not say. */
+export function residentPeak(pid: number): number {
+  try {
+    const kilobytes = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return Math.round(Number(kilobytes) / 1024);
+  } catch {
+    return -1;
+  }
 }

@@ -1,0 +1,70 @@
+/**
+ * Three brokers, each killed in turn while both deliveries write: leaders and coordinators move. The agents are never
+ * restarted: every line once. Mutant caught: a retry that chooses the partition anew.
+ */
+import { expect, test } from "bun:test";
+import { type KafkaCluster, startKafka, uniqueTopic } from "../kafka/broker.ts";
+import { metadata } from "../kafka/request.ts";
+import { pause, waitFor } from "../support/wait.ts";
+import { expectEveryLineOnce, waitUntilReceived, withRig } from "./rig.ts";
+import { chance, full } from "./seed.ts";
+
+const kills = full ? 60 : 3;
+
+/** Every replica of every topic is in sync again: the next node may go. */
+function inSync(kafka: KafkaCluster): Promise<unknown> {
+  const some = kafka.nodes.find((node) => node.running)!;
+  return waitFor(
+    "all replicas in sync",
+    async () => {
+      const { brokers, topics } = await metadata(some.address, null);
+      return brokers.length === 3 && topics.every((topic) => topic.partitions.every(({ isr }) => isr.length === 3));
+    },
+    { timeout: 90_000, every: 200 },
+  );
+}
+
+test(
+  "three brokers killed in turn",
+  async () => {
+    const random = chance("leaders");
+    const kafka = await startKafka({ nodes: 3, jvm: ["-Xmx384m"] });
+    try {
+      const topics = [
+        await kafka.createTopic(uniqueTopic("leaders"), 6),
+        await kafka.createTopic(uniqueTopic("leaders"), 6),
+      ];
+      const { brokers } = kafka;
+      await withRig({ brokers, topic: topics[0]!, delivery: "at-least-once" }, (one) =>
+        withRig({ brokers, topic: topics[1]!, delivery: "exactly-once" }, async (two) => {
+          const rigs = [one, two];
+          for (const rig of rigs) {
+            rig.load(1_000);
+            rig.rotateEvery(1_500);
+            rig.start(["--request-timeout", "5s"]);
+          }
+          await pause(2_000);
+          for (let n = 0; n < kills; n++) {
+            const node = kafka.nodes[n % 3]!;
+            await node.kill();
+            await pause(random.between(1_500, 4_000));
+            await node.start();
+            await inSync(kafka);
+            await pause(random.between(0, 1_000));
+          }
+          for (const rig of rigs) rig.quiet();
+          for (const rig of rigs) {
+            await waitUntilReceived(rig);
+            expect((await rig.end("SIGTERM"))?.code).toBe(0);
+            const finding = await rig.verdict();
+            console.log(`${rig.options.delivery}: ${rig.written} written, ${finding.received} received`);
+            expectEveryLineOnce(finding);
+          }
+        }),
+      );
+    } finally {
+      await kafka.stop();
+    }
+  },
+  full ? 3_600_000 : 300_000,
+);

@@ -1,0 +1,139 @@
+/**
+ * A bad network between the agent and the broker: responses lost, frames cut, black holes, one byte a second, seconds of
+ * delay, resets, the answer of EndTxn dropped, an outage longer than the transaction time-out. The agents are never
+ * restarted: every line once. Mutant caught: a retry under a new sequence.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type KafkaCluster, startKafka, uniqueTopic } from "../kafka/broker.ts";
+import { apiKeys, type FaultProxy, startProxy } from "../kafka/proxy.ts";
+import { pause } from "../support/wait.ts";
+import { type Delivery, expectEveryLineOnce, waitUntilReceived, withRig } from "./rig.ts";
+import { type Chance, chance, full } from "./seed.ts";
+
+let kafka: KafkaCluster;
+let proxy: FaultProxy;
+
+beforeAll(async () => {
+  proxy = await startProxy();
+  kafka = await startKafka({ advertised: () => proxy.port });
+  proxy.target = kafka.ports[0]!;
+}, 120_000);
+
+afterAll(async () => {
+  await kafka?.stop();
+  await proxy?.close();
+});
+
+const faults: Record<string, (random: Chance) => Promise<void>> = {
+  async "lost responses of Produce"(random) {
+    proxy.hook = ({ stage, apiKey }) =>
+      stage === "response" && apiKey === apiKeys.Produce && random.next() < 0.3 ? "close" : undefined;
+    await pause(1_500);
+  },
+  async "lost responses of transactions"(random) {
+    const keys: number[] = [
+      apiKeys.EndTxn,
+      apiKeys.TxnOffsetCommit,
+      apiKeys.AddPartitionsToTxn,
+      apiKeys.AddOffsetsToTxn,
+    ];
+    proxy.hook = ({ stage, apiKey }) =>
+      stage === "response" && keys.includes(apiKey) && random.next() < 0.3 ? "close" : undefined;
+    await pause(2_000);
+  },
+  async "cut frames"(random) {
+    for (let n = 0; n < 4; n++) {
+      proxy.up = { kind: "cut", bytes: random.between(1, 40_000) };
+      proxy.down = { kind: "cut", bytes: random.between(1, 2_000) };
+      await pause(400);
+    }
+  },
+  async "a network that is away"() {
+    proxy.up = { kind: "hold" };
+    proxy.down = { kind: "hold" };
+    await pause(full ? 10_000 : 4_000);
+  },
+  async "responses that vanish"() {
+    proxy.down = { kind: "drop" };
+    await pause(2_000);
+  },
+  async "one byte a second"() {
+    proxy.up = { kind: "throttle", bytesPerSecond: 1 };
+    await pause(2_500);
+  },
+  async "five seconds of delay"() {
+    proxy.up = { kind: "delay", ms: full ? 5_000 : 1_500 };
+    proxy.down = { kind: "delay", ms: 200 };
+    await pause(full ? 12_000 : 3_500);
+  },
+  async resets(random) {
+    for (let n = 0; n < 6; n++) {
+      proxy.reset();
+      await pause(random.between(20, 300));
+    }
+  },
+  async "refused connections"() {
+    proxy.refuse = true;
+    proxy.reset();
+    await pause(1_500);
+  },
+};
+
+async function campaign(rounds: number, fault: (round: number, random: Chance) => Promise<void>): Promise<void> {
+  const random = chance("proxy");
+  const rig = async (delivery: Delivery) => ({
+    delivery,
+    brokers: kafka.brokers,
+    direct: kafka.direct,
+    topic: await kafka.createTopic(uniqueTopic("proxy"), 4),
+  });
+  await withRig(await rig("at-least-once"), async (one) =>
+    withRig(await rig("exactly-once"), async (two) => {
+      const rigs = [one, two];
+      for (const each of rigs) {
+        each.load(1_000);
+        each.rotateEvery(2_000);
+        each.start(["--request-timeout", "3s", "--connect-timeout", "3s"]);
+      }
+      await pause(1_500);
+      try {
+        for (let round = 0; round < rounds; round++) {
+          await fault(round, random);
+          proxy.heal();
+          await pause(random.between(200, 1_500));
+        }
+      } finally {
+        proxy.heal();
+      }
+      for (const each of rigs) each.quiet();
+      for (const each of rigs) {
+        await waitUntilReceived(each);
+        expect((await each.end("SIGTERM"))?.code).toBe(0);
+        const finding = await each.verdict();
+        console.log(`${each.options.delivery}: ${each.written} written, ${finding.received} received`);
+        expectEveryLineOnce(finding);
+      }
+    }),
+  );
+}
+
+test(
+  "every kind of fault in turn",
+  async () => {
+    const names = Object.keys(faults);
+    await campaign(names.length * (full ? 12 : 1), (round, random) => faults[names[round % names.length]!]!(random));
+  },
+  full ? 3_600_000 : 180_000,
+);
+
+test(
+  "an outage longer than the transaction time-out",
+  async () => {
+    await campaign(full ? 5 : 1, async () => {
+      proxy.up = { kind: "hold" };
+      proxy.down = { kind: "hold" };
+      await pause(18_000);
+    });
+  },
+  full ? 600_000 : 180_000,
+);
