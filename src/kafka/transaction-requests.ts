@@ -157,7 +157,7 @@ export function txnOffsetCommit(
 export function offsetFetch(
   group: string,
   partitions: readonly TopicPartition[] | null,
-  requireStable: boolean,
+  requireStable = true,
 ): ApiRequest<{ errorCode: number; offsets: GroupOffset[] }> {
   return {
     name: "OffsetFetch",
