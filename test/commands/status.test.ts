@@ -34,7 +34,7 @@ test("shows position, size, lag and whether the agent runs", async () => {
   expect(running).toMatchObject({ agent: "agent-7", pid: process.pid, state });
   expect(running.files).toMatchObject([
     { input: "web", path: join(dir, "a.log"), position: 40, size: 104, lag: 64, status: "followed", bytesPerSecond: 0 },
-    { path: join(dir, "b.log"), position: 100, size: null, lag: null, status: "moved" },
+    { path: join(dir, "b.log.1"), position: 100, size: 100, lag: 0, status: "moved" },
   ]);
   expect((await show("--done")).files).toHaveLength(3);
   await close();

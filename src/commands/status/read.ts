@@ -1,5 +1,6 @@
 /** The state journal, read beside a running agent: nothing is locked, repaired or written. */
-import { readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { readConfigFile } from "../../config/file.ts";
 import { LogagentError } from "../../errors.ts";
 import { defaultStatePath } from "../../state/default-path.ts";
@@ -10,13 +11,14 @@ import type { FileState } from "../../state/types.ts";
 export interface FileStatus {
   key: string;
   input: string;
+  /** As it is named now, where it can be found. */
   path: string;
   /** Bytes acknowledged. */
   position: number;
-  /** Null: the path is gone, or another file now. */
+  /** Null: the file cannot be found any more. */
   size: number | null;
   lag: number | null;
-  /** `moved`: renamed or deleted and not yet complete. */
+  /** `moved`: renamed or deleted. */
   status: "followed" | "moved" | "done";
   /** ISO time at which the agent last saw the file. */
   seen: string;
@@ -71,13 +73,34 @@ function read(path: string, bytes: Buffer): Replay {
 }
 
 function fileStatus(file: FileState): FileStatus {
-  const { key, input, path, position } = file;
-  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-  const same = found !== undefined && String(found.ino) === file.ino && Number(found.dev) === file.dev;
-  const size = same ? Number(found.size) : null;
-  const status = file.done ? "done" : same ? "followed" : "moved";
+  const { key, input, position } = file;
+  const found = locate(file);
+  const path = found?.path ?? file.path;
+  const status = file.done ? "done" : found?.path === file.path ? "followed" : "moved";
+  const size = found?.size ?? null;
   const lag = size === null ? null : Math.max(0, size - position);
   return { key, input, path, position, size, lag, status, seen: new Date(file.seen).toISOString() };
+}
+
+/** The file under its name, or under another one in the same directory (a rotation). */
+function locate(file: FileState): { path: string; size: number } | null {
+  const at = (path: string) => {
+    const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+    const same = found !== undefined && String(found.ino) === file.ino && Number(found.dev) === file.dev;
+    return same ? { path, size: Number(found.size) } : null;
+  };
+  try {
+    const own = at(file.path);
+    if (own || file.done) return own;
+    const directory = dirname(file.path);
+    for (const name of readdirSync(directory)) {
+      const moved = at(join(directory, name));
+      if (moved) return moved;
+    }
+  } catch {
+    // A directory that is gone or unreadable: the file cannot be found.
+  }
+  return null;
 }
 
 function runningPid(path: string): number | null {
