@@ -30,7 +30,7 @@ export default defineCommand({
       min: 0,
       description: "Only this partition of the topics",
     },
-    execute: { type: "boolean", description: "Do it" },
+    execute: { type: "boolean", description: "Move the offsets, instead of only showing the plan" },
     output: { ...outputFlag, options: ["table", "json", "yaml"] },
     ...connectionFlags,
   },
