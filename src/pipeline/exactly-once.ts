@@ -227,7 +227,8 @@ export class ExactlyOnce implements Delivery {
         });
       }
       const mark = await this.takeOver();
-      const committed = this.judge(n, mark, ending);
+      // A claim without lines that was not committed is simply made again.
+      const committed = this.judge(n, mark, ending && delta !== null);
       metrics.count("transactions_total", { outcome: committed ? "committed" : "aborted" });
       if (this.journalFailed && !journal.broken) await this.pauseForJournal(error);
       return committed;
@@ -259,9 +260,9 @@ export class ExactlyOnce implements Delivery {
 
   /**
    * What the offsets say of transaction `n` after it was resolved. The nonce of another start means that somebody else
-   * runs with this id; `ending` says that a commit was asked for.
+   * runs with this id; `inDoubt` says that a commit of lines was asked for.
    */
-  private judge(n: number, mark: Mark | null, ending: boolean): boolean {
+  private judge(n: number, mark: Mark | null, inDoubt: boolean): boolean {
     const { journal } = this.options;
     if (mark !== null && mark.nonce !== this.nonce && !journal.header.nonces?.includes(mark.nonce)) {
       throw new LogagentError(
@@ -270,7 +271,7 @@ export class ExactlyOnce implements Delivery {
       );
     }
     if (mark?.n === n) return true;
-    if (!ending || mark !== null) return false;
+    if (!inDoubt || mark !== null) return false;
     throw new LogagentError(
       "STATE_MISMATCH",
       `committing checkpoint ${n} failed: the answer was lost and Kafka has no offset of the agent's group any more; start again with --recover repeat or --recover skip`,
