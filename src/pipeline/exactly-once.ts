@@ -65,6 +65,11 @@ export class ExactlyOnce implements Delivery {
   private firstAppend: number | null = null;
   private full = false;
   private stopping = false;
+  private requestStop = () => {};
+  private readonly stopRequested = new Promise<void>((resolve) => {
+    this.requestStop = resolve;
+  });
+  private resolved: Promise<void> = Promise.resolve();
   private lastCommit = 0;
   /** The last attempt failed because the journal could not be written. */
   private journalFailed = false;
@@ -77,15 +82,11 @@ export class ExactlyOnce implements Delivery {
   }
 
   async open(connected: Promise<void>): Promise<ReadonlyMap<string, FileState>> {
-    const { journal, recover, log } = this.options;
-    await connected;
-    const mark = await this.takeOver().catch((error) => Promise.reject(refused(error)));
-    const n = trueCheckpoint(journal, mark, recover);
-    if (mark !== null && n < mark.n) journal.nextNumber(mark.n);
-    if (n !== journal.confirmed) {
-      log.info("the last transaction was committed", { checkpoint: n });
-      journal.confirm(n);
-    }
+    const { journal } = this.options;
+    this.resolved = connected.then(() => this.resolveStart());
+    this.resolved.catch(() => {});
+    // With nothing in doubt the files are looked at now: what is rotated away before the brokers answer is not missed.
+    if (journal.pending.length > 0) await this.resolved;
     return journal.state;
   }
 
@@ -94,6 +95,17 @@ export class ExactlyOnce implements Delivery {
     this.sink.onSettled((batch, outcome) => source.settled(batch, outcome));
     this.running = this.keepCommitting(source).catch((error) => Promise.reject(refused(error)));
     return this.running;
+  }
+
+  /** Ends what an earlier start left behind and finds the checkpoint that is true. */
+  private async resolveStart(): Promise<void> {
+    const { journal, recover, log } = this.options;
+    const mark = await this.takeOver().catch((error) => Promise.reject(refused(error)));
+    const n = trueCheckpoint(journal, mark, recover);
+    if (mark !== null && n < mark.n) journal.nextNumber(mark.n);
+    if (n === journal.confirmed) return;
+    log.info("the last transaction was committed", { checkpoint: n });
+    journal.confirm(n);
   }
 
   appended(topic: string): void {
@@ -109,19 +121,25 @@ export class ExactlyOnce implements Delivery {
   async stop(timeout: number): Promise<boolean> {
     const { clock, abort } = this.options;
     this.stopping = true;
+    this.requestStop();
     this.wake.ring();
     let ended = false;
     const running = this.running.then(() => {
       ended = true;
     });
     await Promise.race([running, sleep(clock, timeout, abort.signal)]);
-    if (ended) return true;
+    if (ended) return this.sink.buffered === 0;
     abort.abort(new LogagentError("BROKER_UNAVAILABLE", "stopping: the transaction could not be committed in time"));
     running.catch(() => {});
     return false;
   }
 
   private async keepCommitting(source: CheckpointSource): Promise<void> {
+    // Where `--from end` began must survive a kill. Only for a new journal: in an old one, which may be a restored copy,
+    // no number is used before Kafka was asked.
+    if (this.options.journal.highest === 0) await this.writeSkipped(source);
+    await Promise.race([this.resolved, this.stopRequested]);
+    if (this.producer === null) return;
     while (source.topics().length === 0 && !this.stopping) await this.wake.sleep(20);
     if (source.topics().length > 0) await this.claim(source);
     for (;;) {
