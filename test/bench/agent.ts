@@ -1,7 +1,7 @@
 /**
  * `logagent tail` while a file grows and while nothing happens: append → readable, processor time and memory at 100 and
  * at 10,000 lines/s, idle with 1 and with 10,000 files; beside rsyslog (imfile + omkafka) and the budgets.
- * `--only live,idle` chooses, `--seconds N` is the length of each measurement.
+ * `--only live,idle` chooses, `--seconds N` is the length of each measurement, `--warmup N` what goes before it.
  */
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,11 +15,12 @@ import { type BenchKafka, benchKafka } from "./support/kafka.ts";
 import { LatencyReader, LatencyWriter } from "./support/latency.ts";
 import { machine } from "./support/machine.ts";
 import { usageDuring } from "./support/meter.ts";
-import { megabytes, millis, percent, table } from "./support/table.ts";
+import { megabytes, millis, percent, ratio, table } from "./support/table.ts";
 
 const { values } = parseArgs({
   options: {
     seconds: { type: "string", default: "10" },
+    warmup: { type: "string", default: "6" },
     rates: { type: "string", default: "100,10000" },
     files: { type: "string", default: "1,10000" },
     only: { type: "string", default: "live,idle" },
@@ -109,7 +110,7 @@ async function live(kafka: BenchKafka, { follower, live }: Candidate, rate: numb
     await pause(1500);
     const writer = new LatencyWriter(join(dir, "live.log"), rate);
     await reader.first();
-    await pause(2500);
+    await pause(Number(values.warmup) * 1000);
     const from = monotonicMicros();
     const used = await usageDuring(started.pid, milliseconds);
     const to = monotonicMicros();
@@ -125,7 +126,8 @@ async function live(kafka: BenchKafka, { follower, live }: Candidate, rate: numb
       millis(p99),
       millis(max),
       percent(used.share),
-      megabytes(used.rss),
+      share(used.share),
+      `${megabytes(used.rss)} (${megabytes(used.anonymous)})`,
       used.sleepsPerSecond.toFixed(0),
       `${lost} / ${repeated}`,
       ...judge(live(rate), measured),
@@ -169,7 +171,8 @@ async function idle(kafka: BenchKafka, { follower, idle }: Candidate, files: num
       follower.name,
       String(files),
       percent(used.share),
-      megabytes(used.rss),
+      share(used.share),
+      `${megabytes(used.rss)} (${megabytes(used.anonymous)})`,
       String(used.descriptors),
       used.sleepsPerSecond.toFixed(0),
       (start / 1000).toFixed(1),
@@ -199,6 +202,21 @@ function judge(budget: Budget | null, measured: Required<Budget> | { share: numb
   return [words.join(", "), missed.length === 0 ? "met" : `missed: ${missed.join(", ")}`];
 }
 
+/** Marks the cell that becomes the ratio to rsyslog's share of a core in the same group of rows. */
+const mark = "share:";
+const share = (value: number) => `${mark}${value}`;
+
+function compare(group: string[][]): string[][] {
+  const shareOf = (row: readonly string[]) => Number(row.find((cell) => cell.startsWith(mark))?.slice(mark.length));
+  const reference = shareOf(group.find(([name]) => name?.startsWith("rsyslog")) ?? []);
+  return group.map((row) =>
+    row.map((cell) => {
+      if (!cell.startsWith(mark)) return cell;
+      return reference > 0 ? ratio(shareOf(row) / reference) : "–";
+    }),
+  );
+}
+
 /** A candidate that fails says so in its row; the others are measured all the same. */
 async function rowOf(
   name: string,
@@ -215,8 +233,27 @@ async function rowOf(
   }
 }
 
-const liveHead = ["agent", "lines/s", "arrived/s", "p50 ms", "p99 ms", "max ms", "CPU of a core", "RSS MB", "sleeps/s"];
-const idleHead = ["agent", "files", "CPU of a core", "RSS MB", "descriptors", "sleeps/s", "ready s"];
+const liveHead = [
+  "agent",
+  "lines/s",
+  "arrived/s",
+  "p50 ms",
+  "p99 ms",
+  "max ms",
+  "CPU of a core",
+  "RSS (anonymous) MB",
+  "sleeps/s",
+];
+const idleHead = [
+  "agent",
+  "files",
+  "CPU of a core",
+  "CPU : rsyslog",
+  "RSS (anonymous) MB",
+  "descriptors",
+  "sleeps/s",
+  "ready s",
+];
 const liveColumns = [...liveHead, "lost / repeated", "budget", "verdict"];
 const idleColumns = [...idleHead, "known file, p50 / max ms", "new file, p50 / max ms", "budget", "verdict"];
 
@@ -229,21 +266,25 @@ try {
     // The first is only for the broker's and the reader's compilers.
     if (list[0]) await live(kafka, list[0], 10_000).catch(() => {});
     for (const rate of values.rates.split(",").map(Number)) {
+      const group: string[][] = [];
       for (const candidate of list) {
         const { name } = candidate.follower;
-        rows.push(await rowOf(name, rate, liveColumns.length, () => live(kafka, candidate, rate)));
+        group.push(await rowOf(name, rate, liveColumns.length, () => live(kafka, candidate, rate)));
       }
+      rows.push(...compare(group));
     }
     console.log(`lines of 200 B appended to one file, append → readable\n\n${table(liveColumns, rows)}\n`);
   }
   if (values.only.includes("idle")) {
     const rows: string[][] = [];
     for (const files of values.files.split(",").map(Number)) {
+      const group: string[][] = [];
       for (const candidate of list) {
         const { name } = candidate.follower;
         if (/linger 200/.test(name)) continue;
-        rows.push(await rowOf(name, files, idleColumns.length, () => idle(kafka, candidate, files)));
+        group.push(await rowOf(name, files, idleColumns.length, () => idle(kafka, candidate, files)));
       }
+      rows.push(...compare(group));
     }
     console.log(`nothing is written; then ten lines to known files and to new ones\n\n${table(idleColumns, rows)}`);
   }

@@ -6,8 +6,9 @@ import { hasEnded, killAtExit } from "../../support/guard.ts";
 export interface Usage {
   /** Seconds of user and system time so far. */
   cpu: number;
-  /** Resident bytes, now and at most. */
+  /** Resident bytes now; those of them that are not pages of files, such as the executable's; most so far. */
   rss: number;
+  anonymous: number;
   peak: number;
   descriptors: number;
   /** Voluntary context switches so far: how often a thread went to sleep. */
@@ -19,11 +20,12 @@ const ticks = 100;
 
 /** Of the process and all its descendants; zero where a process is gone. */
 export function usageOf(pid: number): Usage {
-  const sum: Usage = { cpu: 0, rss: 0, peak: 0, descriptors: 0, sleeps: 0 };
+  const sum: Usage = { cpu: 0, rss: 0, anonymous: 0, peak: 0, descriptors: 0, sleeps: 0 };
   for (const id of family(pid)) {
     const status = read(`/proc/${id}/status`);
     sum.cpu += cpuOf(id);
     sum.rss += kilobytes(status, "VmRSS");
+    sum.anonymous += kilobytes(status, "RssAnon");
     sum.peak += kilobytes(status, "VmHWM");
     sum.descriptors += list(`/proc/${id}/fd`).length;
     for (const task of list(`/proc/${id}/task`)) {
@@ -84,6 +86,7 @@ export interface Interval {
   /** Share of one core, 0.01 is 1 %. */
   share: number;
   rss: number;
+  anonymous: number;
   peak: number;
   descriptors: number;
   sleepsPerSecond: number;
@@ -95,9 +98,8 @@ export async function usageDuring(pid: number, during: number | Promise<unknown>
   const before = usageOf(pid);
   await (typeof during === "number" ? pause(during) : during);
   const wall = (performance.now() - began) / 1000;
-  const { cpu, rss, peak, descriptors, sleeps } = usageOf(pid);
-  const sleepsPerSecond = (sleeps - before.sleeps) / wall;
-  return { wall, share: (cpu - before.cpu) / wall, rss, peak, descriptors, sleepsPerSecond };
+  const { cpu, sleeps, ...after } = usageOf(pid);
+  return { wall, share: (cpu - before.cpu) / wall, ...after, sleepsPerSecond: (sleeps - before.sleeps) / wall };
 }
 
 export interface Measured {
