@@ -45,7 +45,8 @@ function lengthen(rig: Rig): void {
   appendFileSync(rig.state, line.repeat(Math.ceil(1_100_000 / line.length)));
 }
 
-const calls = ["mkdir", "link", "openat", "pwrite64", "fdatasync", "fsync", "rename", "ftruncate", "unlink", "close"];
+const calls = ["mkdir", "link", "openat", "pwrite64", "fdatasync", "fsync", "rename", "unlink"];
+if (full) calls.push("ftruncate", "close", "read");
 
 async function campaign(delivery: Delivery, call: string): Promise<number> {
   const topic = await createTopic(brokers, uniqueTopic("state"), 1);
@@ -53,7 +54,7 @@ async function campaign(delivery: Delivery, call: string): Promise<number> {
   await withRig({ topic, brokers, delivery, files: ["a"] }, async (rig) => {
     const writer = rig.writers[0]!;
     for (const phase of ["first start", "second start", "compaction"]) {
-      for (let nth = 1; nth <= (full ? 20 : 3); nth++) {
+      for (let nth = 1; nth <= (full ? 20 : 2); nth++) {
         if (phase === "compaction") lengthen(rig);
         writer.write(30);
         if (!(await dieAt(rig, call, nth))) break;

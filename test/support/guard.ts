@@ -14,7 +14,7 @@ while read -r word value; do
 $value" ;;
   esac
 done
-for pid in $pids; do kill -9 "$pid" 2>/dev/null; done
+for pid in $pids; do kill -s KILL -- "$pid" 2>/dev/null || kill -9 "$pid" 2>/dev/null; done
 printf '%s\\n' "$dirs" | while read -r dir; do
   case $dir in */logagent-*) rm -rf "$dir" || { sleep 1; rm -rf "$dir"; } ;; esac
 done`;
@@ -30,7 +30,7 @@ function tell(line: string): void {
   watcher.stdin?.write(`${line}\n`);
 }
 
-/** The process dies with this one. */
+/** The process dies with this one; a negative number means the whole process group. */
 export function killAtExit(pid: number): void {
   tell(`pid ${pid}`);
 }

@@ -43,17 +43,21 @@ export class Running {
   private readonly out: Buffer[] = [];
   private readonly err: Buffer[] = [];
 
-  constructor(child: ChildProcess, command: string) {
+  private readonly group: boolean;
+
+  /** `group`: the child leads a process group, and signals go to all of it. */
+  constructor(child: ChildProcess, command: string, group = false) {
     this.child = child;
     this.command = command;
+    this.group = group;
     const { pid } = child;
-    if (pid !== undefined) killAtExit(pid);
+    if (pid !== undefined) killAtExit(group ? -pid : pid);
     child.stdout?.on("data", (data) => this.out.push(data));
     child.stderr?.on("data", (data) => this.err.push(data));
     this.exited = new Promise((resolve, reject) => {
       child.once("error", reject);
       child.once("close", (code, signal) => {
-        if (pid !== undefined) hasEnded(pid);
+        if (pid !== undefined) hasEnded(group ? -pid : pid);
         const stdoutBytes = Buffer.concat(this.out);
         resolve({ code, signal, stdout: stdoutBytes.toString(), stdoutBytes, stderr: this.stderr });
       });
@@ -76,10 +80,15 @@ export class Running {
     return Buffer.concat(this.err).toString();
   }
 
+  signal(signal: NodeJS.Signals): void {
+    if (!this.group) this.child.kill(signal);
+    else if (this.running) process.kill(-this.pid, signal);
+  }
+
   /** Sends the signal and waits for the end; SIGKILL after `patience` ms. */
   async stop(signal: NodeJS.Signals = "SIGTERM", patience = 30_000): Promise<Result> {
-    if (this.running) this.child.kill(signal);
-    const timer = setTimeout(() => this.child.kill("SIGKILL"), patience);
+    this.signal(signal);
+    const timer = setTimeout(() => this.signal("SIGKILL"), patience);
     try {
       return await this.exited;
     } finally {
@@ -108,11 +117,11 @@ export class Running {
 
 /** Starts the binary; it is killed when this process ends. */
 export function startLogagent(args: readonly string[], options: SpawnOptions = {}): Running {
-  return start([...(options.under ?? []), binary(), ...args], options);
+  return start([...(options.under ?? []), binary(), ...args], options, options.under !== undefined);
 }
 
 /** Starts any program the same way. */
-export function start(command: readonly string[], { env = {}, cwd, stdin }: SpawnOptions = {}): Running {
+export function start(command: readonly string[], { env = {}, cwd, stdin }: SpawnOptions = {}, group = false): Running {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(LOGAGENT_|BUN_|XDG_|NO_COLOR|FORCE_COLOR)/.test(name),
   );
@@ -120,10 +129,11 @@ export function start(command: readonly string[], { env = {}, cwd, stdin }: Spaw
     env: { ...Object.fromEntries(inherited), ...env } as NodeJS.ProcessEnv,
     stdio: [stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     ...(cwd === undefined ? {} : { cwd }),
+    detached: group,
   });
   child.stdin?.on("error", () => {});
   if (stdin !== undefined && stdin !== "pipe") child.stdin?.end(stdin);
-  return new Running(child, command.slice(0, 3).join(" "));
+  return new Running(child, command.slice(0, 3).join(" "), group);
 }
 
 /** Runs the binary to its end. `timeout` in milliseconds (default 60 000), then SIGKILL and an error. */
@@ -143,7 +153,7 @@ async function finish(running: Running, timeout = 60_000): Promise<Result> {
   let late = false;
   const timer = setTimeout(() => {
     late = true;
-    running.child.kill("SIGKILL");
+    running.signal("SIGKILL");
   }, timeout);
   try {
     const result = await running.exited;
