@@ -3,11 +3,13 @@ import { connectionFlags } from "../config/flags.ts";
 import { LogagentError } from "../errors.ts";
 import type { FetchOptions } from "../kafka/fetch.ts";
 import { isolationLevels } from "../kafka/fetch-request.ts";
-import { parseOffsets } from "../kafka/offset-spec.ts";
+import type { GroupOptions } from "../kafka/group-member.ts";
+import { type OffsetRange, parseOffsets } from "../kafka/offset-spec.ts";
 import { OutputBuffer } from "../output/buffer.ts";
 import { compileFilter } from "../output/filter.ts";
 import { compileFormat } from "../output/format.ts";
 import { consumeDirect } from "./consume/direct.ts";
+import { consumeGroup } from "./consume/group.ts";
 import { Printer } from "./consume/printer.ts";
 import { untilSignal } from "./consume/signals.ts";
 import { parsePartitions, selectTopics } from "./consume/topics.ts";
@@ -48,6 +50,17 @@ export default defineCommand({
       alias: "g",
       value: "NAME",
       description: "Share the partitions with the other members of this group, commit, and resume where it stopped",
+    },
+    groupInstance: {
+      type: "string",
+      value: "ID",
+      description: "Static member of the group: keeps its partitions across a restart within --session-timeout",
+    },
+    sessionTimeout: {
+      type: "duration",
+      default: 10_000,
+      min: 1000,
+      description: "How long a member of a group may be silent before others get its partitions",
     },
     count: { type: "integer", alias: "n", min: 1, description: "Stop after this many records" },
     exitAtEnd: { type: "boolean", alias: "e", description: "Stop at the end of the partitions as it is at the start" },
@@ -96,6 +109,7 @@ export default defineCommand({
     const selection = selectTopics([...words, ...flags.topic], flags.regex);
     const partitions = parsePartitions(flags.partition);
     const range = parseOffsets(flags.offsets ?? "end", Date.now());
+    const group = groupOptions(flags, partitions !== null, range);
     const write = compileFormat(
       chooseFormat(flags, selection.names.length + selection.patterns.length > 1 || flags.regex),
     );
@@ -117,22 +131,51 @@ export default defineCommand({
     };
     const { signal, release } = untilSignal();
     try {
-      if (flags.group !== undefined) throw new LogagentError("BUG", "groups are not there yet");
-      await withClient(context, (client) =>
-        consumeDirect(
-          client,
-          { selection, partitions, range, exitAtEnd: flags.exitAtEnd, fetch, timeout: flags.timeout },
-          printer,
-          signal,
-          log,
-        ),
-      );
+      const { exitAtEnd, timeout } = flags;
+      await withClient(context, (client) => {
+        if (group === null) {
+          const options = { selection, partitions, range, exitAtEnd, fetch, timeout };
+          return consumeDirect(client, options, printer, signal, log);
+        }
+        return consumeGroup(client, { selection, range, exitAtEnd, fetch, group, timeout }, printer, signal, log);
+      });
     } finally {
       release();
     }
     return 0;
   },
 });
+
+interface GroupFlags {
+  group?: string | undefined;
+  groupInstance?: string | undefined;
+  sessionTimeout: number;
+  timeout: number;
+}
+
+/** Null without --group. Throws LogagentError USAGE for what a group decides itself. */
+function groupOptions(flags: GroupFlags, hasPartitions: boolean, range: OffsetRange): GroupOptions | null {
+  if (flags.group === undefined) {
+    if (flags.groupInstance === undefined) return null;
+    throw new LogagentError("USAGE", "reading in a group: --group-instance needs --group");
+  }
+  if (flags.group === "") throw new LogagentError("USAGE", "reading in a group: the group's name must not be empty");
+  if (hasPartitions)
+    throw new LogagentError("USAGE", "reading in a group: the group shares out partitions, --partition cannot");
+  if (range.to !== null) {
+    throw new LogagentError(
+      "USAGE",
+      "reading in a group: --offsets is where to begin without a commit; it cannot have an end",
+    );
+  }
+  return {
+    group: flags.group,
+    instanceId: flags.groupInstance ?? null,
+    sessionTimeout: flags.sessionTimeout,
+    rebalanceTimeout: Math.max(60_000, flags.sessionTimeout),
+    timeout: flags.timeout,
+  };
+}
 
 interface FormatFlags {
   format?: string | undefined;

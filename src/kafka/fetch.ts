@@ -79,6 +79,7 @@ export class Fetcher {
   private readonly busy = new Set<number>();
   private error: Error | null = null;
   private closed = false;
+  private isIdle = false;
   private wake: (() => void) | null = null;
   private timer: ReturnType<typeof setTimeout> | null = null;
   private refreshing = false;
@@ -110,7 +111,7 @@ export class Fetcher {
         return item;
       }
       if (this.error) throw this.error;
-      if (this.states.length === 0) return null;
+      if (this.states.length === 0 && !this.isIdle) return null;
       await new Promise<void>((resolve) => {
         this.wake = resolve;
       });
@@ -120,6 +121,11 @@ export class Fetcher {
   /** True when something is waiting in the queue, so that `next` answers at once. */
   get hasNext(): boolean {
     return this.queue.length > 0;
+  }
+
+  /** From now on `next` waits, also when nothing is left to fetch. */
+  idle(): void {
+    this.isIdle = true;
   }
 
   close(): void {
@@ -178,6 +184,7 @@ export class Fetcher {
       this.answered(states);
       await this.take(states, response.partitions);
     } catch (error) {
+      if (this.closed) return;
       for (const state of states) state.replica = -1;
       if (isTransient(error)) this.retryLater(states, error as Error);
       else this.fail(error as Error);

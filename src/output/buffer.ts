@@ -62,7 +62,8 @@ export class OutputBuffer {
 
   /** Starts writing what is collected, once the write before it has ended. Throws what the stream failed with. */
   async flush(): Promise<void> {
-    if (this.writing) await this.writing;
+    // More than one caller may wait: only one of them finds it over.
+    while (this.writing) await this.writing;
     if (this.error) throw this.error;
     if (this.length === 0) return;
     if (this.closed) {
@@ -73,21 +74,24 @@ export class OutputBuffer {
     const chunk = full.subarray(0, this.length);
     this.bytes = this.spare;
     this.length = 0;
-    this.writing = new Promise((resolve) => {
+    const written = new Promise<void>((resolve) => {
       this.stream.write(chunk, (error) => {
         if (error && (error as NodeJS.ErrnoException).code === "EPIPE") this.closed = true;
         else if (error) this.error = error;
         this.spare = full;
-        this.writing = null;
         resolve();
       });
+    });
+    // Not inside the callback, which may come before `write` returns.
+    this.writing = written.then(() => {
+      this.writing = null;
     });
   }
 
   /** Resolves when everything was taken by the reader. */
   async end(): Promise<void> {
     await this.flush();
-    await this.writing;
+    while (this.writing) await this.writing;
     if (this.error) throw this.error;
   }
 }

@@ -29,6 +29,11 @@ export class Printer {
     return this.printed >= this.options.limit || this.out.closed;
   }
 
+  /** What is printed arrives nowhere any more. */
+  get gone(): boolean {
+    return this.out.closed;
+  }
+
   /** Returns how many records of the block were used: fewer than it holds only when the limit was reached. */
   print(block: RecordBlock): number {
     const { write, filter, limit } = this.options;
