@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { AgentConfig, InputConfig } from "../../src/config/types.ts";
+import type { AgentConfig } from "../../src/config/types.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { noMetrics } from "../../src/observe/metrics.ts";
 import { Agent } from "../../src/pipeline/agent.ts";
@@ -7,27 +7,11 @@ import { AtLeastOnce } from "../../src/pipeline/at-least-once.ts";
 import { systemClock } from "../../src/runtime.ts";
 import { Journal } from "../../src/state/journal.ts";
 import { MemoryFs } from "../state/memory-fs.ts";
+import { configOf, input, numbers, text, until } from "./agent-parts.ts";
 import { MemorySink } from "./memory-sink.ts";
 import { MemoryFiles, MemoryTailer } from "./memory-tailer.ts";
 
 const path = "/state.jsonl";
-
-function input(name: string, paths: string[], more: Partial<InputConfig> = {}): InputConfig {
-  const tail = { input: name, paths, once: false } as unknown as InputConfig["tail"];
-  return { name, topic: "t", partitioner: 0, key: null, headers: [], format: "raw", createTopic: null, tail, ...more };
-}
-
-function configOf(inputs: InputConfig[], more: Partial<AgentConfig> = {}): AgentConfig {
-  return {
-    drainTimeout: 500,
-    timeout: 1000,
-    once: false,
-    mustExist: false,
-    newDestination: false,
-    inputs,
-    ...more,
-  } as AgentConfig;
-}
 
 /** A running agent over memory. */
 async function start(config: AgentConfig, disk = new MemoryFs(), files = new MemoryFiles(), sink = new MemorySink()) {
@@ -65,14 +49,6 @@ async function start(config: AgentConfig, disk = new MemoryFs(), files = new Mem
   );
   return { agent, ended, journal, sink, files, disk, tailers };
 }
-
-async function until(what: () => boolean): Promise<void> {
-  while (!what()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
-
-const numbers = (name: string, from: number, to: number) =>
-  Array.from({ length: to - from }, (_, i) => `${name}${from + i}`);
-const text = (values: string[]) => values.map((value) => `${value}\n`).join("");
 
 async function positionsOnDisk(disk: MemoryFs): Promise<Record<string, number>> {
   const header = { agent: "a", machine: null, cluster: null, topics: {} };
