@@ -241,6 +241,7 @@ const liveHead = [
   "p99 ms",
   "max ms",
   "CPU of a core",
+  "CPU : rsyslog",
   "RSS (anonymous) MB",
   "sleeps/s",
 ];
