@@ -1,6 +1,6 @@
 /** Finds the paths an input's patterns match: a pruned walk of its own, apart from polling. */
 import type { DirEntry, Fs, Stat } from "./fs.ts";
-import { type Glob, hasMagic, matchName, parseGlob, pathMatcher } from "./glob.ts";
+import { foundBy, type Glob, hasMagic, matchName, parseGlob, pathMatcher } from "./glob.ts";
 
 type Request = { kind: "stat"; path: string } | { kind: "readdir"; path: string };
 type Walk = Generator<Request, void, Stat | DirEntry[] | null | Error>;
@@ -19,14 +19,26 @@ export class Discovery {
   readonly #literal: string[] = [];
   readonly #globs: Glob[] = [];
   readonly #excluded: (path: string) => boolean;
+  readonly #included: (path: string) => boolean;
 
   constructor(fs: Fs, paths: readonly string[], exclude: readonly string[]) {
     this.#fs = fs;
     this.#excluded = pathMatcher(exclude);
+    this.#included = foundBy(paths.filter(hasMagic));
     for (const path of paths) {
       if (hasMagic(path)) this.#globs.push(...parseGlob(path));
       else this.#literal.push(path);
     }
+  }
+
+  /** Would a scan report this path? */
+  matches(path: string): boolean {
+    return this.#literal.includes(path) || (this.#included(path) && !this.#excluded(path));
+  }
+
+  /** Could something that happened to this name bring a new file? (A directory may have appeared below a glob.) */
+  concerns(path: string): boolean {
+    return this.#globs.some((glob) => glob.segments.length > 1) || this.matches(path);
   }
 
   /**

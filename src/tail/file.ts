@@ -1,6 +1,7 @@
 /** One followed file: a stream of content with an identity, whatever its name is at the moment. */
 import type { FileId } from "../lines.ts";
 import type { ContentHash, FileState } from "../state/types.ts";
+import type { Codec } from "./compressed.ts";
 import type { Scheduled } from "./heap.ts";
 import { contentHash, fingerprintBytes, type Identity, identityOf, markerBytes } from "./identity.ts";
 import { Pending } from "./pending.ts";
@@ -15,19 +16,31 @@ export class FollowedFile implements Scheduled {
   path: string;
   identity: Identity;
   source: Source | null = null;
+  /** Not null: positions are those of the decompressed content. */
+  codec: Codec | null = null;
   /** The name leads to this file; false: it was renamed away from the patterns, replaced or deleted. */
   attached = true;
+  /** Neither a name nor a descriptor leads to it. */
+  gone = false;
+  /** Gone or read to its final end, and settled. */
+  done = false;
+  /** A compressed file that was read to its end. */
+  complete = false;
   /** Position behind what was handed out. */
   read: number;
   /** Number of the line that starts at `read`. */
   line: number;
-  /** As last seen. */
+  /** Bytes as last seen. */
   size = 0;
   mtime = 0;
   links = 1;
-  /** Raw bytes before `read`. */
+  /** Raw bytes before `read`, as they were read. */
   readonly tail = Buffer.alloc(markerBytes);
   tailLength = 0;
+  /** What must lie before `read` in a file that was found again; checked before the first read. */
+  expect: ContentHash | null = null;
+  /** Bytes of the unread content as it was when first seen: a header alone does not tell one generation from the next. */
+  sample: { from: number; bytes: Buffer } | null = null;
   /** No newline in [read, scanned). */
   scanned: number;
   pending: Pending;
@@ -35,27 +48,33 @@ export class FollowedFile implements Scheduled {
   slot = -1;
   /** Milliseconds between checks. */
   interval = 0;
-  /** Monotonic milliseconds at which data was last seen. */
+  /** Monotonic milliseconds at which it last grew. */
   lastData = 0;
-  /** Wall clock of the last look. */
-  lastLook = 0;
+  /** Wall clock at which the name was last seen to lead here. */
+  namedAt = 0;
+  /** Wall clock at which what was read was last seen to be still there. */
+  verifiedAt = 0;
   /** Waits in the queue of readable files. */
   queued = false;
-  /** Everything readable was handed out at the last read. */
+  /** Everything was handed out since it lost its name. */
   drained = false;
-  /** Is not read before this one is drained: the generation before. */
-  after: FollowedFile | null = null;
+  /** Another file waits until this one is drained. */
+  awaited = false;
+  #after: FollowedFile | null = null;
   /** Something newer sits at its old path. */
   replaced = false;
-  /** Nothing will come any more: an unterminated last line is handed out too. */
+  /** Nobody will finish its last line: it is handed out without a newline. */
   final = false;
-  done = false;
-  encoding: Encoding | null = null;
   /** Position up to which `once` reads. */
   limit = Number.POSITIVE_INFINITY;
-  used = 0;
+  encoding: Encoding | null = null;
   /** Said already that it cannot be read. */
   unreadable = false;
+  /** There is no descriptor for it now. */
+  starved = false;
+  /** An asynchronous look is under way. */
+  looking = false;
+  fifo = false;
   #head: Buffer | null = Buffer.alloc(0);
   #fingerprint: ContentHash | null = null;
 
@@ -72,16 +91,47 @@ export class FollowedFile implements Scheduled {
     this.key = init.key;
     this.input = init.input;
     this.path = init.path;
-    this.identity = init.identity;
+    this.identity = { dev: init.identity.dev, ino: init.identity.ino, birth: init.identity.birth };
     this.read = init.position;
     this.scanned = init.position;
     this.line = init.line;
-    this.pending = new Pending({
-      position: init.position,
-      line: init.line,
-      before: new Uint8Array(0),
-      markAt: init.position,
-    });
+    const { position, line } = init;
+    this.pending = new Pending({ position, line, marker: null });
+  }
+
+  /** A file that goes on where `state` says, once it is found. */
+  static resume(id: FileId, state: FileState): FollowedFile {
+    const { key, input, path, position, line } = state;
+    const file = new FollowedFile({ id, key, input, path, identity: identityOf(state), position, line });
+    file.attached = false;
+    file.gone = true;
+    file.done = state.done ?? false;
+    file.lastLook = state.seen;
+    file.expect = state.marker;
+    file.#fingerprint = state.fingerprint;
+    file.#head = null;
+    file.pending = new Pending({ position, line, marker: state.marker });
+    return file;
+  }
+
+  /** The generation before: is drained first. */
+  get after(): FollowedFile | null {
+    return this.#after;
+  }
+
+  set after(file: FollowedFile | null) {
+    this.#after = file;
+    if (file) file.awaited = true;
+  }
+
+  /** Wall clock until which it is certain what happened to the file. */
+  get lastLook(): number {
+    return Math.min(this.namedAt, this.verifiedAt);
+  }
+
+  set lastLook(now: number) {
+    this.namedAt = now;
+    this.verifiedAt = now;
   }
 
   get position(): number {
@@ -97,21 +147,44 @@ export class FollowedFile implements Scheduled {
     return this.#fingerprint;
   }
 
+  /** Marker of what was handed out, not of what is settled. */
+  get readMarker(): ContentHash | null {
+    if (this.expect) return this.expect;
+    return this.tailLength === 0
+      ? null
+      : contentHash(this.tail.subarray(0, this.tailLength), this.read - this.tailLength);
+  }
+
+  /** Does the fingerprint still grow? */
+  get headOpen(): boolean {
+    return this.#head !== null && this.#head.length < fingerprintBytes;
+  }
+
+  /** The first bytes, as long as nothing was handed out: they stand in for the tail. */
+  get head(): Buffer | null {
+    return this.#head;
+  }
+
   /** Bytes that lie at `at` were read: the fingerprint grows with them until it is complete. */
   growHead(bytes: Uint8Array, at: number): void {
     const head = this.#head;
-    if (head === null || at > head.length || at + bytes.length <= head.length) return;
-    const grown = Buffer.concat([head, bytes.subarray(head.length - at, fingerprintBytes - at)]);
+    if (head === null || head.length >= fingerprintBytes || at > head.length || at + bytes.length <= head.length)
+      return;
+    this.#head = Buffer.concat([head, bytes.subarray(head.length - at, fingerprintBytes - at)]);
     this.#fingerprint = null;
-    if (grown.length < fingerprintBytes) this.#head = grown;
-    else {
-      this.#fingerprint = contentHash(grown, 0);
-      this.#head = null;
-    }
   }
 
-  get headLength(): number {
-    return this.#head === null ? fingerprintBytes : this.#head.length;
+  /** Only the hash of the beginning is known, but its bytes will be needed: to go on growing it, or in place of a tail. */
+  get headMissing(): boolean {
+    return (
+      this.#head === null &&
+      this.#fingerprint !== null &&
+      (this.read === 0 || this.#fingerprint.length < fingerprintBytes)
+    );
+  }
+
+  restoreHead(bytes: Uint8Array): void {
+    this.#head = Buffer.from(bytes);
   }
 
   /** Sets what lies before `read`. */
@@ -119,19 +192,18 @@ export class FollowedFile implements Scheduled {
     const from = Math.max(0, bytes.length - markerBytes);
     this.tail.set(bytes.subarray(from));
     this.tailLength = bytes.length - from;
-  }
-
-  /** The bytes before `read`, for the marker of a start in the middle. */
-  markStart(): void {
-    this.pending = new Pending({ position: this.read, line: this.line, before: this.tailBytes(), markAt: this.read });
+    if (this.#head?.length === fingerprintBytes && this.tailLength > 0) {
+      this.#fingerprint ??= contentHash(this.#head, 0);
+      this.#head = null;
+    }
   }
 
   tailBytes(): Uint8Array {
     return Uint8Array.prototype.slice.call(this.tail, 0, this.tailLength);
   }
 
-  state(now: number): FileState {
-    const { position, line, before, markAt } = this.pending.settled;
+  state(): FileState {
+    const { position, line, marker } = this.pending.settled;
     return {
       key: this.key,
       input: this.input,
@@ -142,22 +214,10 @@ export class FollowedFile implements Scheduled {
       position,
       line,
       fingerprint: this.fingerprint,
-      marker: before.length === 0 ? null : contentHash(before, markAt - before.length),
-      seen: Math.round(now),
+      marker:
+        marker !== null && "bytes" in marker ? contentHash(marker.bytes, marker.to - marker.bytes.length) : marker,
+      seen: Math.round(this.lastLook),
       ...(this.done ? { done: true as const } : {}),
     };
-  }
-
-  /** A file that goes on where `state` says; its head and tail must still be read from the file. */
-  static resume(id: FileId, state: FileState): FollowedFile {
-    return new FollowedFile({
-      id,
-      key: state.key,
-      input: state.input,
-      path: state.path,
-      identity: identityOf(state),
-      position: state.position,
-      line: state.line,
-    });
   }
 }

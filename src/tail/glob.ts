@@ -26,6 +26,12 @@ export function parseGlob(pattern: string): Glob[] {
   });
 }
 
+/** A whole path against the patterns it would be found by. */
+export function foundBy(patterns: readonly string[]): (path: string) => boolean {
+  const regexes = patterns.flatMap(expandBraces).map((pattern) => pathRegex(pattern.replace(/^\.\//, ""), true));
+  return (path) => regexes.some((regex) => regex.test(path.replace(/^\.\//, "")));
+}
+
 /** A whole path against a pattern, for excludes. A pattern without a slash is matched against the last name. */
 export function pathMatcher(patterns: readonly string[]): (path: string) => boolean {
   const tests = patterns.flatMap(expandBraces).map((pattern) => {
@@ -47,13 +53,18 @@ function nameRegex(pattern: string): RegExp {
   return new RegExp(`^${guard}${translate(pattern)}$`, "s");
 }
 
-function pathRegex(pattern: string): RegExp {
-  const parts = pattern.split("/").map((name) => (name === "**" ? null : translate(name)));
+function pathRegex(pattern: string, guarded = false): RegExp {
+  const parts = pattern
+    .split("/")
+    .map((name) =>
+      name === "**" ? null : (guarded && hasMagic(name) && !name.startsWith(".") ? "(?!\\.)" : "") + translate(name),
+    );
   let source = "";
   for (let i = 0; i < parts.length; i++) {
     const part = parts[i];
     const last = i === parts.length - 1;
-    if (part === null) source += last ? ".*" : "(?:[^/]+/)*";
+    const directory = guarded ? "(?!\\.)[^/]+/" : "[^/]+/";
+    if (part === null) source += last ? `(?:${directory})*${guarded ? "(?!\\.)" : ""}[^/]*` : `(?:${directory})*`;
     else source += part + (last ? "" : "/");
   }
   return new RegExp(`^${source}$`, "s");

@@ -1,17 +1,21 @@
 /** Chunks of one file that were handed out and are not settled: enough to tell line number and marker at any position. */
+import type { ContentHash } from "../state/types.ts";
 
-/** What is true at one position of a file. */
+/** Raw bytes before position `to`, as they were read; hashed only when a checkpoint asks. */
+export interface RawMarker {
+  bytes: Uint8Array;
+  to: number;
+}
+
+/** What is true at a settled position. The marker may lie before the position: it is that of a chunk's end. */
 export interface Mark {
   position: number;
   /** Number of the line that starts there, from 1. */
   line: number;
-  /** Up to 64 raw bytes before `markAt`, as they were read. */
-  before: Uint8Array;
-  /** A chunk boundary at or before `position`. */
-  markAt: number;
+  marker: RawMarker | ContentHash | null;
 }
 
-interface Chunk {
+export interface PendingChunk {
   base: number;
   to: number;
   line: number;
@@ -21,22 +25,20 @@ interface Chunk {
   /** Line number behind record i relative to `line`; null: i + 1. */
   linesBehind: Uint32Array | null;
   before: Uint8Array;
+  /** Markers inside of the chunk, ascending: it may be settled in parts. */
+  marks: readonly RawMarker[];
 }
 
 export class Pending {
   settled: Mark;
-  readonly #chunks: Chunk[] = [];
+  readonly #chunks: PendingChunk[] = [];
 
   constructor(start: Mark) {
     this.settled = start;
   }
 
-  get empty(): boolean {
-    return this.#chunks.length === 0;
-  }
-
-  /** A chunk was handed out; `before`: the raw bytes before its end. All arrays are kept, not copied. */
-  push(chunk: Chunk): void {
+  /** A chunk was handed out; `before`: the raw bytes before its end. The arrays are kept, not copied. */
+  push(chunk: PendingChunk): void {
     this.#chunks.push(chunk);
   }
 
@@ -46,11 +48,12 @@ export class Pending {
     let done = 0;
     for (const chunk of this.#chunks) {
       if (chunk.to > position) {
-        this.settled = { ...this.settled, position, line: lineAt(chunk, position) };
+        const marker = chunk.marks.findLast(({ to }) => to <= position) ?? this.settled.marker;
+        if (chunk.base < position) this.settled = { position, line: lineAt(chunk, position), marker };
         break;
       }
       done++;
-      this.settled = { position: chunk.to, line: chunk.nextLine, before: chunk.before, markAt: chunk.to };
+      this.settled = { position: chunk.to, line: chunk.nextLine, marker: { bytes: chunk.before, to: chunk.to } };
     }
     if (done > 0) this.#chunks.splice(0, done);
     return true;
@@ -58,7 +61,7 @@ export class Pending {
 }
 
 /** Binary search for the records that end at or before `position`. */
-function lineAt(chunk: Chunk, position: number): number {
+function lineAt(chunk: PendingChunk, position: number): number {
   const offset = position - chunk.base;
   let low = 0;
   let high = chunk.nexts.length;

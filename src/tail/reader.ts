@@ -2,8 +2,9 @@
 import type { Lines } from "../lines.ts";
 import { decodeTable, detectEncoding } from "./encoding.ts";
 import type { FollowedFile } from "./file.ts";
-import { fingerprintBytes, markerBytes } from "./identity.ts";
+import { hashBytes, markerBytes } from "./identity.ts";
 import { groupLines } from "./multiline.ts";
+import type { RawMarker } from "./pending.ts";
 import { LineTable, maxRecords, nulRun, scanLines, scanLines16, trimCr } from "./scan.ts";
 import type { Source } from "./source.ts";
 import type { TailEvent, TailOptions } from "./types.ts";
@@ -30,11 +31,14 @@ type Options = Pick<
 export class Reader {
   readonly #options: Options;
   readonly #report: Report;
+  readonly #verify: boolean;
   readonly #table = new LineTable();
   #buffer: Buffer;
 
-  constructor(options: Options, report: Report) {
+  /** `verify` false (a test's mutant): what lies before the position is not compared. */
+  constructor(options: Options, report: Report, verify = true) {
     this.#options = options;
+    this.#verify = verify;
     this.#report = report;
     this.#buffer = Buffer.alloc(0);
   }
@@ -47,6 +51,33 @@ export class Reader {
     }
   }
 
+  /** A file that was found again: checks its marker and remembers the bytes before its position. */
+  prepare(file: FollowedFile, source: Source): "ready" | "later" | "changed" {
+    if (this.#options.encoding === "auto" && file.encoding === null && file.read > 0) {
+      const bom = Buffer.alloc(2);
+      const n = source.read(bom, 0, 2, 0);
+      if (n < 0) return "later";
+      file.encoding = detectEncoding("auto", bom.subarray(0, n));
+    }
+    if (file.headMissing) {
+      const { length, hash } = file.fingerprint;
+      const head = Buffer.alloc(length);
+      const n = source.read(head, 0, length, 0);
+      if (n < 0) return "later";
+      if (n < length || hashBytes(head) !== hash) return "changed";
+      file.restoreHead(head);
+    }
+    const { expect } = file;
+    if (expect === null) return "ready";
+    const bytes = Buffer.alloc(Math.max(expect.length, file.read - expect.from));
+    const n = source.read(bytes, 0, bytes.length, expect.from);
+    if (n < 0) return "later";
+    if (n < bytes.length || hashBytes(bytes.subarray(0, expect.length)) !== expect.hash) return "changed";
+    file.setTail(bytes.subarray(0, file.read - expect.from));
+    file.expect = null;
+    return "ready";
+  }
+
   #once(file: FollowedFile, source: Source, limits: ReadLimits): ReadResult | "more" {
     const { maxLineBytes, multiline } = this.#options;
     const buffer = this.#buffer;
@@ -54,11 +85,17 @@ export class Reader {
     const room = Math.min(buffer.length, data + Math.max(0, file.limit - file.read));
     const n = source.read(buffer, 0, room, file.read - data);
     if (n < 0) return "later";
-    if (n < data || buffer.compare(file.tail, 0, data, 0, data) !== 0) return "changed";
+    if (n < data || (this.#verify && buffer.compare(file.tail, 0, data, 0, data) !== 0)) return "changed";
     const full = n === buffer.length;
     const length = n - data;
+    const head = file.head;
+    if (this.#verify && data === 0 && head !== null && head.length > 0 && file.read === 0) {
+      const known = Math.min(head.length, n);
+      if ((n < room && n < head.length) || buffer.compare(head, 0, known, 0, known) !== 0) return "changed";
+    }
+    if (this.#verify && file.sample && !keepsSample(file, buffer, n, n < room)) return "changed";
     const ended = n < room || file.read + length >= file.limit;
-    if (file.headLength < fingerprintBytes && length > 0) this.#growHead(file, n);
+    if (file.headOpen && length > 0) this.#growHead(file, n);
     if (length === 0) return "end";
     file.encoding ??= detectEncoding(this.#options.encoding, file.read === 0 ? buffer.subarray(data, n) : null);
     if (buffer[data] === 0 && length >= 4096 && nulRun(buffer, data, n) === length)
@@ -180,7 +217,23 @@ export class Reader {
       nexts: lines.nexts.slice(),
       linesBehind,
       before: file.tailBytes(),
+      marks: this.#marks(lines, behind),
     });
+  }
+
+  /** Markers at the quarters of a chunk that is not small. `behind`: its end in the buffer. */
+  #marks({ count, nexts, base, to }: Lines, behind: number): RawMarker[] {
+    const marks: RawMarker[] = [];
+    if (to - base < 512) return marks;
+    const start = behind - (to - base);
+    for (let quarter = 1; quarter < 4; quarter++) {
+      const record = Math.floor((count * quarter) / 4) - 1;
+      if (record < 0) continue;
+      const end = start + nexts[record]!;
+      const bytes = Uint8Array.prototype.slice.call(this.#buffer, Math.max(0, end - markerBytes), end);
+      marks.push({ to: base + nexts[record]!, bytes });
+    }
+    return marks;
   }
 
   /** Cuts the table before the first line that is too long; true if there is one. */
@@ -292,6 +345,7 @@ export class Reader {
       nexts: lines.nexts.slice(),
       linesBehind: null,
       before: file.tailBytes(),
+      marks: [],
     });
     return lines;
   }
@@ -341,6 +395,7 @@ export class Reader {
       nexts: none,
       linesBehind: null,
       before: file.tailBytes(),
+      marks: [],
     });
     return {
       file: file.id,
@@ -364,6 +419,15 @@ export class Reader {
   #grow(length: number): void {
     if (length > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(length);
   }
+}
+
+/** Compares what was sampled when it was unread, once a read covers it. `start`: bytes [file.read - tail, …) of the file. */
+function keepsSample(file: FollowedFile, bytes: Buffer, n: number, ended: boolean): boolean {
+  const { from, bytes: wanted } = file.sample!;
+  const at = from - (file.read - file.tailLength);
+  if (at + wanted.length > n) return !ended;
+  file.sample = null;
+  return at < 0 || bytes.compare(wanted, 0, wanted.length, at, at + wanted.length) === 0;
 }
 
 function trailingNuls(bytes: Uint8Array, from: number, to: number): number {

@@ -6,6 +6,8 @@ export interface Source {
   read(target: Uint8Array, offset: number, length: number, position: number): number;
   /** Ends for good at the end: nothing is ever appended (compressed files). */
   readonly closed: boolean;
+  /** Bytes to be had in all, as far as that can be told. */
+  size(): number;
   close(): void;
 }
 
@@ -22,6 +24,10 @@ export class PlainSource implements Source {
 
   read(target: Uint8Array, offset: number, length: number, position: number): number {
     return this.#fs.read(this.fd, target, offset, length, position);
+  }
+
+  size(): number {
+    return this.#fs.fstat(this.fd).size;
   }
 
   close(): void {

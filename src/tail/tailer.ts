@@ -1,14 +1,21 @@
-/** Follows the files of one input: discover → poll → read → lines. Everything synchronous, one chunk per call of `next`. */
+/** Follows the files of one input: discover → poll → read → lines. One chunk per call of `next`. */
 import type { FileId, Lines } from "../lines.ts";
 import type { Clock, Random } from "../runtime.ts";
 import type { FileState } from "../state/types.ts";
+import { Arrivals, oldestFirst } from "./arrivals.ts";
+import { type Context, defaultTiming, type Mutant, type Timing } from "./context.ts";
+import { Descriptors } from "./descriptors.ts";
 import { Discovery, type Found } from "./discover.ts";
+import { FifoSource } from "./fifo.ts";
 import { FollowedFile } from "./file.ts";
-import type { Fs, Stat } from "./fs.ts";
-import { CheckHeap } from "./heap.ts";
-import { fingerprintBytes, holds, identityOfStat, inodeKey, markerBytes, readFully, sameFile } from "./identity.ts";
+import type { Fs } from "./fs.ts";
+import type { Identity } from "./identity.ts";
+import { Poller } from "./poller.ts";
+import { RateLimit } from "./rate-limit.ts";
 import { Reader } from "./reader.ts";
-import { PlainSource } from "./source.ts";
+import { Registry } from "./registry.ts";
+import { resume } from "./resume.ts";
+import { Rotation } from "./rotation.ts";
 import type { TailEvent, TailedFile, Tailer, TailOptions } from "./types.ts";
 import { DirectoryWatch } from "./watch.ts";
 
@@ -16,13 +23,16 @@ export interface TailEnv {
   fs: Fs;
   clock: Clock;
   random: Random;
+  timing?: Partial<Timing>;
+  /** Only for tests that prove that a defect is caught. */
+  mutants?: ReadonlySet<Mutant>;
 }
 
 const discoverMin = 1000;
 const discoverMax = 4000;
-const sliceSize = 1000;
-/** A renamed or deleted file is let go when it was quiet for so long, settled, and something newer sits at its path. */
-const releaseAfter = 60_000;
+/** Milliseconds between walks that events ask for. */
+const discoverGap = 20;
+const sweepEvery = 60_000;
 
 let lastId = 0;
 
@@ -30,93 +40,107 @@ export function createTailer(options: TailOptions, env: TailEnv): Tailer {
   return new FileTailer(options, env);
 }
 
-class FileTailer implements Tailer {
-  readonly #options: TailOptions;
-  readonly #fs: Fs;
-  readonly #clock: Clock;
-  readonly #random: Random;
-  readonly #discovery: Discovery;
+class FileTailer implements Tailer, Context {
+  readonly options: TailOptions;
+  readonly fs: Fs;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly registry = new Registry();
+  readonly descriptors: Descriptors;
+  readonly discovery: Discovery;
+  readonly timing: Timing;
+  readonly mutants: ReadonlySet<Mutant>;
+  readonly #arrivals: Arrivals;
+  readonly #rotation: Rotation;
+  readonly #poller: Poller;
   readonly #reader: Reader;
+  readonly #rate: RateLimit;
   readonly #watch: DirectoryWatch;
-  readonly #heap = new CheckHeap<FollowedFile>();
-  readonly #files = new Map<FileId, FollowedFile>();
-  readonly #byPath = new Map<string, FollowedFile>();
-  readonly #byInode = new Map<string, FollowedFile>();
-  readonly #ready: FollowedFile[] = [];
-  readonly #changed = new Set<FileId>();
+  #ready: FollowedFile[] = [];
+  /** Says that the input's first scan is over; its state is what makes a later unknown file start at its beginning. */
   readonly #scanMark: FollowedFile;
-  #forgotten: string[] = [];
   #onEvent: (event: TailEvent) => void = () => {};
   #onWake: () => void = () => {};
   #nextDiscovery = 0;
+  #lastDiscovery = Number.NEGATIVE_INFINITY;
   #discoverInterval = discoverMin;
-  #firstScan = false;
-  #scanning = false;
+  #nextSweep = 0;
+  #discovering = false;
   #closed = false;
 
   constructor(options: TailOptions, env: TailEnv) {
-    this.#options = options;
-    this.#fs = env.fs;
-    this.#clock = env.clock;
-    this.#random = env.random;
-    this.#discovery = new Discovery(env.fs, options.paths, options.exclude);
-    this.#reader = new Reader(options, (event) => this.#onEvent(event));
+    this.options = options;
+    this.fs = env.fs;
+    this.clock = env.clock;
+    this.random = env.random;
+    this.timing = { ...defaultTiming, ...env.timing };
+    this.mutants = env.mutants ?? new Set();
+    this.descriptors = new Descriptors(env.fs, options.maxOpenFiles, (file) => this.#awake(file));
+    this.discovery = new Discovery(env.fs, options.paths, options.exclude);
+    this.#arrivals = new Arrivals(this);
+    this.#rotation = new Rotation(this, this.#arrivals);
+    this.#poller = new Poller(this, this.#rotation);
+    this.#reader = new Reader(
+      options,
+      (event) => this.#onEvent(event),
+      !this.mutants.has("ignore-truncation") && !this.mutants.has("no-marker"),
+    );
+    this.#rate = new RateLimit(options.rateLimit, env.clock.monotonic());
     this.#watch = new DirectoryWatch(env.fs, options.watch && !options.once, (path) => this.#hint(path));
-    this.#scanMark = new FollowedFile({
-      id: ++lastId,
-      key: `${options.input}\u0000scanned`,
-      input: options.input,
-      path: "",
-      identity: { dev: 0, ino: 0n, birth: 0n },
-      position: 0,
-      line: 1,
-    });
+    this.#scanMark = this.newFile("", { dev: 0, ino: 0n, birth: 0n }, 0, `${options.input}/scanned`);
     this.#scanMark.done = true;
   }
 
   async start(known: readonly FileState[]): Promise<void> {
-    const states: FileState[] = [];
-    let scanned = false;
-    for (const state of known) {
-      if (state.input !== this.#options.input) continue;
-      if (state.key === this.#scanMark.key) scanned = true;
-      else states.push(state);
-    }
-    for (const state of states) if (!state.done) this.#resume(state);
-    this.#firstScan = !scanned;
+    const states = known.filter((state) => state.input === this.options.input && state.key !== this.#scanMark.key);
+    const scanned = known.some((state) => state.key === this.#scanMark.key);
+    // Of two states with the same inode the one that knows more comes first.
+    states.sort((a, b) => Number(b.fingerprint.length > 0) - Number(a.fingerprint.length > 0) || b.seen - a.seen);
+    resume(
+      this,
+      this.#arrivals,
+      states.map((state) => FollowedFile.resume(++lastId, state)),
+    );
+    this.#arrivals.firstScan = !scanned && states.length === 0;
     await this.#discover();
-    this.#firstScan = false;
-    if (!scanned) this.#changed.add(this.#scanMark.id);
-    if (this.#options.once) for (const file of this.#files.values()) file.limit = file.size;
+    this.#arrivals.firstScan = false;
+    if (!scanned) this.registry.changed.add(this.#scanMark.id);
+    if (this.options.once)
+      for (const file of this.registry.files.values()) if (!looksEndless(file)) file.limit = file.size;
   }
 
   next(): Lines | null {
-    const now = this.#clock.monotonic();
-    this.#runDue(now);
+    if (this.#closed) return null;
+    const now = this.clock.monotonic();
+    if (!this.options.once && now >= this.#nextDiscovery && !this.#discovering) void this.#discover();
+    if (now >= this.#nextSweep) this.#sweep(now);
+    this.#poller.run(now);
+    if (this.#ready.length === 0) return null;
+    const records = this.#rate.available(now);
+    if (records < 1) return null;
     for (let turns = this.#ready.length; turns > 0; turns--) {
       const file = this.#ready.shift()!;
       file.queued = false;
-      if (!this.#files.has(file.id) || file.done) continue;
-      if (file.after) {
-        if (!file.after.drained && this.#files.has(file.after.id)) {
-          this.#enqueue(file);
-          continue;
-        }
-        file.after = null;
+      if (file.gone || file.done) continue;
+      if (this.#blocked(file)) {
+        this.enqueue(file);
+        continue;
       }
-      const lines = this.#take(file, now);
-      if (lines) return lines;
+      const lines = this.#take(file, now, records);
+      if (lines === null) continue;
+      this.#rate.take(lines.count);
+      return lines;
     }
     return null;
   }
 
   wait(): number {
-    const now = this.#clock.monotonic();
-    for (const file of this.#ready) if (!file.after || file.after.drained || file.after.queued) return 0;
-    let due = this.#options.once ? Number.POSITIVE_INFINITY : this.#nextDiscovery;
-    const first = this.#heap.first();
-    if (first) due = Math.min(due, first.due);
-    return Math.max(0, due - now);
+    if (this.#closed) return Number.POSITIVE_INFINITY;
+    const now = this.clock.monotonic();
+    let wait = this.#poller.wait(now);
+    if (!this.options.once && !this.#discovering) wait = Math.min(wait, Math.max(0, this.#nextDiscovery - now));
+    if (wait > 0 && this.#ready.some((file) => !this.#blocked(file))) wait = Math.min(wait, this.#rate.wait(now));
+    return wait;
   }
 
   onWake(f: () => void): void {
@@ -124,39 +148,40 @@ class FileTailer implements Tailer {
   }
 
   settled(id: FileId, position: number): void {
-    const file = this.#files.get(id);
-    if (file?.pending.settle(position)) this.#changed.add(id);
+    const file = this.registry.files.get(id);
+    if (!file?.pending.settle(position)) return;
+    if ((file.gone || file.complete) && file.settledAll) file.done = true;
+    this.registry.changed.add(id);
   }
 
   snapshot(id: FileId): FileState | null {
-    const file = id === this.#scanMark.id ? this.#scanMark : this.#files.get(id);
-    return file ? file.state(this.#clock.now()) : null;
+    const file = id === this.#scanMark.id ? this.#scanMark : this.registry.files.get(id);
+    return file && !file.fifo ? file.state() : null;
   }
 
   changed(): FileId[] {
-    const ids = [...this.#changed];
-    this.#changed.clear();
+    const ids = [...this.registry.changed];
+    this.registry.changed.clear();
     return ids;
   }
 
   forgotten(): string[] {
-    const keys = this.#forgotten;
-    this.#forgotten = [];
-    return keys;
+    return this.registry.forgotten.splice(0);
   }
 
   file(id: FileId): TailedFile | undefined {
-    const file = this.#files.get(id);
+    const file = this.registry.files.get(id);
     return file && view(file);
   }
 
   *files(): Iterable<TailedFile> {
-    for (const file of this.#files.values()) yield view(file);
+    for (const file of this.registry.files.values()) if (!file.gone) yield view(file);
   }
 
   get finished(): boolean {
-    if (!this.#options.once || this.#scanning) return false;
-    for (const file of this.#files.values()) if (!file.done && !file.drained && file.read < file.limit) return false;
+    if (!this.options.once || this.#discovering) return false;
+    for (const file of this.registry.files.values())
+      if (!file.gone && !file.done && !file.drained && file.read < file.limit) return false;
     return true;
   }
 
@@ -167,401 +192,202 @@ class FileTailer implements Tailer {
   close(): void {
     this.#closed = true;
     this.#watch.close();
-    for (const file of this.#files.values()) this.#closeSource(file);
+    for (const file of this.registry.files.values()) this.descriptors.close(file);
   }
 
-  #runDue(now: number): void {
-    if (!this.#options.once && now >= this.#nextDiscovery && !this.#scanning) void this.#discover();
-    for (let i = 0; i < sliceSize; i++) {
-      const file = this.#heap.first();
-      if (!file || file.due > now) return;
-      this.#poll(file, now);
-    }
+  event(level: TailEvent["level"], name: string, message: string, more: Partial<TailEvent> = {}): void {
+    this.#onEvent({ level, name, message, ...more });
   }
 
-  async #discover(): Promise<void> {
-    this.#scanning = true;
-    let changes = 0;
-    const scan = this.#discovery.scan(
-      (path) => this.#byPath.has(path),
-      (found) => {
-        if (this.#found(found)) changes++;
-      },
-      (path, error) => this.#event("warn", "file-unreadable", `cannot look into ${path}`, { path, cause: error }),
-    );
-    if (scan) await scan;
-    this.#scanning = false;
-    if (this.#closed) return;
-    this.#discoverInterval = changes > 0 ? discoverMin : Math.min(discoverMax, this.#discoverInterval * 2);
-    this.#nextDiscovery = this.#clock.monotonic() + this.#discoverInterval;
-    this.#watch.set(this.#discovery.directories);
-  }
-
-  /** A path that is not followed by name. True if that changed anything. */
-  #found({ path, stat }: Found, after: FollowedFile | null = null): boolean {
-    if (stat.kind !== "file") return false;
-    const known = this.#byInode.get(inodeKey(stat));
-    if (known && sameFile(known.identity, stat, this.#fs.traits(path).stable)) {
-      if (known.attached && known.path !== path) {
-        const there = this.#tryStat(known.path);
-        if (there === undefined || (there && sameFile(there, stat, false))) return false; // a second name
-      }
-      this.#byPath.delete(known.path);
-      if (known.path !== path)
-        this.#event("info", "file-renamed", `${known.path} is now ${path}`, { path, file: known.id });
-      known.path = path;
-      known.attached = true;
-      known.done = false;
-      this.#byPath.set(path, known);
-      this.#changed.add(known.id);
-      this.#schedule(known, 0);
-      return true;
-    }
-    return this.#add(path, after) !== null;
-  }
-
-  #add(path: string, after: FollowedFile | null): FollowedFile | null {
-    let fd: number | null;
-    try {
-      fd = this.#fs.open(path);
-    } catch (error) {
-      this.#event("warn", "file-unreadable", `cannot open ${path}`, { path, cause: error });
-      return null;
-    }
-    if (fd === null) return null;
-    const real = this.#fs.fstat(fd);
-    const position = this.#firstScan ? this.#startPosition(fd, real.size) : 0;
-    const file = new FollowedFile({
-      id: ++lastId,
-      key: this.#newKey(),
-      input: this.#options.input,
-      path,
-      identity: identityOfStat(real),
-      position,
-      line: 1,
-    });
-    file.source = new PlainSource(this.#fs, fd);
-    this.#readEnds(file, fd);
-    file.after = after;
-    file.size = real.size;
-    file.mtime = real.mtime;
-    this.#register(file);
-    this.#event("info", "file-found", `following ${path}`, { path, file: file.id });
-    if (file.size > file.read) this.#enqueue(file);
-    return file;
-  }
-
-  #register(file: FollowedFile): void {
-    this.#files.set(file.id, file);
-    this.#byInode.set(inodeKey(file.identity), file);
-    if (file.attached) this.#byPath.set(file.path, file);
-    this.#changed.add(file.id);
-    file.lastData = this.#clock.monotonic();
-    this.#schedule(file, this.#options.pollMin);
-  }
-
-  /** Reads head and tail at the file's position, as far as they are not known. */
-  #readEnds(file: FollowedFile, fd: number): void {
-    const head = readFully(this.#fs, fd, 0, fingerprintBytes);
-    let length = head.length;
-    while (length > 0 && head[length - 1] === 0) length--;
-    file.growHead(head.subarray(0, length), 0);
-    const from = Math.max(0, file.read - markerBytes);
-    file.setTail(readFully(this.#fs, fd, from, file.read - from));
-    file.markStart();
-  }
-
-  #startPosition(fd: number, size: number): number {
-    const { from, once } = this.#options;
-    if (from === "beginning" || (once && from === "end")) return 0;
-    if (from === "end") {
-      const back = Math.min(size, 65_536);
-      const bytes = readFully(this.#fs, fd, size - back, back);
-      const last = bytes.lastIndexOf(10);
-      return last >= 0 ? size - back + last + 1 : back === size ? 0 : size;
-    }
-    let position = from < 0 ? Math.max(0, size + from) : Math.min(size, from);
-    if (position === 0) return 0;
-    position--;
-    for (;;) {
-      const bytes = readFully(this.#fs, fd, position, 65_536);
-      const newline = bytes.indexOf(10);
-      if (newline >= 0) return position + newline + 1;
-      position += bytes.length;
-      if (bytes.length === 0) return position;
-    }
-  }
-
-  #resume(state: FileState): void {
-    const file = FollowedFile.resume(++lastId, state);
-    let stat = this.#tryStat(state.path);
-    let path = state.path;
-    const stable = this.#fs.traits(state.path).stable;
-    if (!stat || !sameFile(stat, file.identity, stable)) {
-      const sibling = this.#siblingByInode(file);
-      if (sibling) ({ path, stat } = sibling);
-    }
-    const fd = stat?.kind === "file" ? this.#fs.open(path) : null;
-    if (fd === null || !stat) {
-      this.#forget(state.key);
-      return;
-    }
-    if (stat.size < state.position || !holds(this.#fs, fd, state.fingerprint) || !holds(this.#fs, fd, state.marker)) {
-      this.#fs.close(fd);
-      this.#event("warn", "file-truncated", `${path} is not what it was before`, { path });
-      this.#forget(state.key);
-      return;
-    }
-    file.source = new PlainSource(this.#fs, fd);
-    file.path = path;
-    file.attached = path === state.path;
-    file.replaced = !file.attached;
-    file.identity = identityOfStat(stat);
-    file.size = stat.size;
-    file.mtime = stat.mtime;
-    this.#readEnds(file, fd);
-    this.#register(file);
-    if (file.size > file.read) this.#enqueue(file);
-    if (!file.attached) {
-      const there = this.#tryStat(state.path);
-      if (there && this.#byInode.get(inodeKey(there)) === undefined && there.kind === "file") {
-        const successor = this.#add(state.path, file);
-        if (successor) this.#enqueue(successor);
-      }
-    }
-  }
-
-  #siblingByInode(file: FollowedFile): { path: string; stat: Stat } | null {
-    const slash = file.path.lastIndexOf("/");
-    const directory = slash < 0 ? "." : file.path.slice(0, slash) || "/";
-    try {
-      for (const entry of this.#fs.readdir(directory) ?? []) {
-        if (entry.kind !== "file" && entry.kind !== "unknown") continue;
-        const path = slash < 0 ? entry.name : `${file.path.slice(0, slash)}/${entry.name}`;
-        const stat = this.#tryStat(path);
-        if (stat && sameFile(stat, file.identity, this.#fs.traits(path).stable)) return { path, stat };
-      }
-    } catch (error) {
-      this.#event("warn", "file-unreadable", `cannot list ${directory}`, { path: directory, cause: error });
-    }
-    return null;
-  }
-
-  #poll(file: FollowedFile, now: number): void {
-    file.lastLook = this.#clock.now();
-    this.#schedule(file, Math.min(this.#options.pollMax, Math.max(this.#options.pollMin, file.interval * 2)));
-    try {
-      if (file.attached) {
-        const stat = this.#fs.stat(file.path);
-        if (stat === null || !sameFile(stat, file.identity, this.#fs.traits(file.path).stable)) this.#moved(file, stat);
-        else this.#looked(file, stat);
-      } else if (file.source instanceof PlainSource) this.#looked(file, this.#fs.fstat(file.source.fd));
-      if (!file.attached) this.#release(file, now);
-    } catch (error) {
-      if (!file.unreadable)
-        this.#event("warn", "file-unreadable", `cannot look at ${file.path}`, {
-          path: file.path,
-          file: file.id,
-          cause: error,
-        });
-      file.unreadable = true;
-    }
-  }
-
-  #looked(file: FollowedFile, stat: Stat): void {
-    file.unreadable = false;
-    file.links = stat.links;
-    const shrunk = stat.size < file.size;
-    const grown = stat.size > file.size || stat.mtime !== file.mtime;
-    file.size = stat.size;
-    file.mtime = stat.mtime;
-    if (stat.size < file.read) this.#truncated(file);
-    else if (grown || shrunk) this.#enqueue(file);
-  }
-
-  /** The name is gone or leads to another file. */
-  #moved(file: FollowedFile, stat: Stat | null): void {
-    this.#byPath.delete(file.path);
-    file.attached = false;
-    file.drained = false;
-    this.#nextDiscovery = 0;
-    this.#event("info", "file-renamed", `${file.path} was ${stat ? "replaced" : "renamed or deleted"}`, {
-      path: file.path,
-      file: file.id,
-    });
-    if (!file.source) this.#open(file);
-    if (file.source instanceof PlainSource) {
-      const own = this.#fs.fstat(file.source.fd);
-      file.size = own.size;
-      file.links = own.links;
-      this.#enqueue(file);
-    } else file.drained = true;
-    if (stat && stat.kind === "file" && this.#options.reopen) {
-      file.replaced = true;
-      this.#found({ path: file.path, stat, named: false }, file);
-    }
-  }
-
-  /** The content before the position is not what was read: what follows is a new file. */
-  #truncated(file: FollowedFile): void {
-    this.#event("warn", "file-truncated", `${file.path} was truncated at ${file.read}`, {
-      path: file.path,
-      file: file.id,
-      bytes: Math.max(0, file.size - file.read),
-    });
-    const source = file.source;
-    file.source = null;
-    const { path, attached } = file;
-    this.#retire(file);
-    const next = new FollowedFile({
-      id: ++lastId,
-      key: this.#newKey(),
-      input: file.input,
-      path,
-      identity: file.identity,
-      position: 0,
-      line: 1,
-    });
-    next.attached = attached;
-    next.source = source;
-    next.size = file.size;
-    next.mtime = file.mtime;
-    this.#register(next);
-    this.#enqueue(next);
-  }
-
-  /** Lets a renamed or deleted file go once nothing can come from it any more. */
-  #release(file: FollowedFile, now: number): void {
-    if (now - file.lastData < releaseAfter || !file.drained || !file.settledAll) return;
-    if (!file.replaced && file.links > 0) return;
-    if (file.size > file.read && !file.final) {
-      file.final = true;
-      this.#enqueue(file);
-      return;
-    }
-    this.#event("debug", "file-released", `let go of ${file.path}`, { path: file.path, file: file.id });
-    this.#retire(file);
-  }
-
-  #retire(file: FollowedFile): void {
-    this.#closeSource(file);
-    this.#heap.remove(file);
-    if (this.#byInode.get(inodeKey(file.identity)) === file) this.#byInode.delete(inodeKey(file.identity));
-    if (this.#byPath.get(file.path) === file) this.#byPath.delete(file.path);
-    file.done = true;
-    file.drained = true;
-    this.#changed.add(file.id);
-  }
-
-  #take(file: FollowedFile, now: number): Lines | null {
-    if (!file.source && !this.#open(file)) return null;
-    try {
-      const result = this.#reader.read(file, file.source!, { records: 65_536, flushGroup: this.#groupDue(file, now) });
-      if (result === "changed") {
-        this.#truncated(file);
-        return null;
-      }
-      if (result === "later") return null;
-      if (result === "end") {
-        file.drained = true;
-        if (this.#options.multiline && file.scanned > file.read)
-          this.#schedule(file, this.#options.multiline.timeoutMs);
-        return null;
-      }
-      file.drained = false;
-      file.lastData = now;
-      file.used = now;
-      this.#schedule(file, this.#options.pollMin);
-      this.#enqueue(file);
-      return result;
-    } catch (error) {
-      this.#event("warn", "file-unreadable", `cannot read ${file.path}`, {
-        path: file.path,
-        file: file.id,
-        cause: error,
-      });
-      return null;
-    }
-  }
-
-  #groupDue(file: FollowedFile, now: number): boolean {
-    return this.#options.multiline !== null && now - file.lastData >= this.#options.multiline.timeoutMs;
-  }
-
-  #open(file: FollowedFile): boolean {
-    try {
-      const fd = this.#fs.open(file.path);
-      if (fd === null) return false;
-      if (!sameFile(this.#fs.fstat(fd), file.identity, this.#fs.traits(file.path).stable)) {
-        this.#fs.close(fd);
-        return false;
-      }
-      file.source = new PlainSource(this.#fs, fd);
-      return true;
-    } catch (error) {
-      this.#event("warn", "file-unreadable", `cannot open ${file.path}`, {
-        path: file.path,
-        file: file.id,
-        cause: error,
-      });
-      return false;
-    }
-  }
-
-  #closeSource(file: FollowedFile): void {
-    if (!file.source) return;
-    file.source.close();
-    file.source = null;
-  }
-
-  #hint(path: string | null): void {
-    if (this.#closed) return;
-    const now = this.#clock.monotonic();
-    const file = path === null ? undefined : this.#byPath.get(path);
-    if (file) this.#heap.schedule(file, Math.min(file.due, now));
-    else this.#nextDiscovery = Math.min(this.#nextDiscovery, now);
-    this.#onWake();
-  }
-
-  #enqueue(file: FollowedFile): void {
-    if (file.queued || file.done) return;
+  enqueue(file: FollowedFile): void {
+    if (file.queued || file.gone || file.complete) return;
     file.queued = true;
     this.#ready.push(file);
   }
 
-  #schedule(file: FollowedFile, interval: number): void {
-    file.interval = interval;
-    if (!file.done) this.#heap.schedule(file, this.#clock.monotonic() + interval);
+  schedule(file: FollowedFile, interval: number): void {
+    if (!this.options.once || file.fifo) this.#poller.schedule(file, interval);
   }
 
-  #tryStat(path: string): Stat | null | undefined {
-    try {
-      return this.#fs.stat(path);
-    } catch {
-      return undefined;
-    }
+  park(file: FollowedFile): void {
+    this.#poller.remove(file);
   }
 
-  #forget(key: string): void {
-    this.#forgotten.push(key);
+  look(file: FollowedFile): void {
+    if (file.looking) return;
+    this.#poller.look(file, this.clock.monotonic());
+    if (file.attached && !file.complete) this.#rotation.verify(file);
   }
 
-  #newKey(): string {
-    return (
-      Math.floor(this.#random() * 2 ** 48)
-        .toString(16)
-        .padStart(12, "0") +
-      Math.floor(this.#random() * 2 ** 48)
-        .toString(16)
-        .padStart(12, "0")
+  discoverSoon(): void {
+    this.#nextDiscovery = Math.min(
+      this.#nextDiscovery,
+      Math.max(this.clock.monotonic(), this.#lastDiscovery + discoverGap),
     );
   }
 
-  #event(level: TailEvent["level"], name: string, message: string, more: Partial<TailEvent> = {}): void {
-    this.#onEvent({ level, name, message, ...more });
+  newFile(path: string, identity: Identity, position: number, key = this.#newKey()): FollowedFile {
+    const file = new FollowedFile({ id: ++lastId, key, input: this.options.input, path, identity, position, line: 1 });
+    file.lastData = this.clock.monotonic();
+    file.lastLook = this.clock.now();
+    return file;
+  }
+
+  /** Waits for the generation before to be drained. */
+  #blocked(file: FollowedFile): boolean {
+    const { after } = file;
+    if (after === null) return false;
+    if (
+      !after.drained &&
+      !after.gone &&
+      !after.done &&
+      !after.unreadable &&
+      !after.starved &&
+      this.registry.files.has(after.id)
+    )
+      return true;
+    file.after = null;
+    return false;
+  }
+
+  #take(file: FollowedFile, now: number, records: number): Lines | null {
+    try {
+      const opened = this.descriptors.open(file);
+      if (opened === "missing" || opened === "other") {
+        this.look(file);
+        return null;
+      }
+      if (opened === "full" || !file.source) {
+        this.schedule(file, this.options.pollMin);
+        file.mtime = -1; // the next look finds it changed
+        file.starved = true;
+        return null;
+      }
+      file.starved = false;
+      const ready = this.#reader.prepare(file, file.source);
+      const result = ready === "ready" ? this.#read(file, now, records) : ready;
+      if (result === "later") return null;
+      file.unreadable = false;
+      if (result === "changed") {
+        const size = file.source.size();
+        this.#rotation.truncated(file, size);
+        return null;
+      }
+      file.verifiedAt = this.clock.now();
+      if (result === "end") return this.#ended(file);
+      file.drained = false;
+      file.lastData = now;
+      this.schedule(file, this.options.pollMin);
+      this.enqueue(file);
+      return result;
+    } catch (error) {
+      this.#poller.trouble(file, "read", error);
+      return null;
+    }
+  }
+
+  #read(file: FollowedFile, now: number, records: number) {
+    const { multiline, once } = this.options;
+    const flushGroup =
+      multiline !== null && (once || file.source!.closed || now - file.lastData >= multiline.timeoutMs);
+    const ended = file.source instanceof FifoSource && file.source.ended;
+    const final = file.final;
+    if (ended || file.source!.closed || this.mutants.has("flush-by-timer")) file.final = true;
+    const result = this.#reader.read(file, file.source!, { records, flushGroup });
+    file.final = final;
+    return result;
+  }
+
+  #ended(file: FollowedFile): null {
+    file.drained = true;
+    if (file.source?.closed) {
+      file.complete = true;
+      this.descriptors.close(file);
+      if (file.settledAll) {
+        file.done = true;
+        this.registry.changed.add(file.id);
+      }
+    } else if (this.options.multiline && file.scanned > file.read)
+      this.schedule(file, this.options.multiline.timeoutMs);
+    if (this.options.once && file.limit > file.read && file.limit !== Number.POSITIVE_INFINITY)
+      this.event(
+        "info",
+        "unterminated-line",
+        `${file.limit - file.read} bytes at the end of ${file.path} are not a complete line`,
+        { path: file.path, file: file.id, bytes: file.limit - file.read },
+      );
+    return null;
+  }
+
+  async #discover(): Promise<void> {
+    this.#discovering = true;
+    const began = this.clock.monotonic();
+    const { registry } = this;
+    const fresh: Found[] = [];
+    const scan = this.discovery.scan(
+      (path) => registry.byPath.has(path) || registry.copies.has(path),
+      (found) => fresh.push(found),
+      (path, error) => this.event("warn", "file-unreadable", `cannot look into ${path}`, { path, cause: error }),
+    );
+    if (scan) await scan;
+    this.#discovering = false;
+    if (this.#closed) return;
+    let changes = 0;
+    for (const found of oldestFirst(fresh))
+      if (!registry.byPath.has(found.path) && this.#arrivals.found(found)) changes++;
+    this.#arrivals.reviewCopies();
+    if (this.options.reopen) this.#arrivals.reviewMissing();
+    const now = this.clock.monotonic();
+    this.#lastDiscovery = now;
+    const most = Math.max(discoverMin, Math.min(discoverMax, 500 * (now - began)));
+    this.#discoverInterval = changes > 0 ? discoverMin : Math.min(most, this.#discoverInterval * 2);
+    this.#nextDiscovery = now + this.#discoverInterval;
+    this.#watch.set(this.discovery.directories);
+    if (scan) this.#onWake();
+  }
+
+  /** Forgets files that are gone for long. */
+  #sweep(now: number): void {
+    this.#nextSweep = now + sweepEvery;
+    const oldest = this.clock.now() - this.timing.retention;
+    for (const file of this.registry.files.values())
+      if (file.gone && file.settledAll && file.lastLook < oldest) this.registry.forget(file);
+  }
+
+  #hint(path: string | null): void {
+    if (this.#closed) return;
+    const file = path === null ? undefined : this.registry.byPath.get(path);
+    if (file) this.#poller.hint(file);
+    else if (path === null || this.discovery.concerns(path)) this.discoverSoon();
+    else return;
+    this.#onWake();
+  }
+
+  #awake(file: FollowedFile): void {
+    this.enqueue(file);
+    this.#onWake();
+  }
+
+  #newKey(): string {
+    const part = () =>
+      Math.floor(this.random() * 2 ** 48)
+        .toString(16)
+        .padStart(12, "0");
+    return part() + part();
   }
 }
 
+function looksEndless(file: FollowedFile): boolean {
+  return file.fifo || file.codec !== null;
+}
+
 function view(file: FollowedFile): TailedFile {
-  return { id: file.id, input: file.input, path: file.path, read: file.read, position: file.position, size: file.size };
+  return {
+    id: file.id,
+    input: file.input,
+    path: file.path,
+    read: file.read,
+    position: file.position,
+    size: Math.max(file.size, file.read),
+  };
 }

@@ -1,0 +1,390 @@
+/** What to make of a path that is not followed by name: a known file under a new name, a copy of one, or a new file. */
+
+import { type Content, contentOf, headOf, type Match, matchContent, sampleOf, withContent } from "./content.ts";
+import type { Context } from "./context.ts";
+import type { Found } from "./discover.ts";
+import { FifoSource } from "./fifo.ts";
+import type { FollowedFile } from "./file.ts";
+import { errorCode, type Stat } from "./fs.ts";
+import { fingerprintBytes, markerBytes, sameFile } from "./identity.ts";
+import {
+  directoryOf,
+  looksCompressed,
+  nameOf,
+  newestFirst,
+  type Sibling,
+  siblingsOf,
+  strictRootName,
+  tryStat,
+} from "./siblings.ts";
+import { PlainSource } from "./source.ts";
+import { startPosition } from "./start.ts";
+
+/** A file that appears under the path of one that is gone is the same only if it agrees for at least so many bytes. */
+const sameContentBytes = 4096;
+/** Milliseconds the clock of a file's times may be behind ours: the kernel's tick here, a server's clock elsewhere. */
+const stableSlack = 20;
+const remoteSlack = 2000;
+/** Paths without a file that are looked after: those that lost it last. */
+const missingPaths = 100;
+
+export class Arrivals {
+  readonly #context: Context;
+  /** Set during an input's very first scan: `--from` applies. */
+  firstScan = false;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /** True if the path changed what is followed. */
+  found({ path, stat, named }: Found): boolean {
+    const { registry, options } = this.#context;
+    if (stat.kind === "fifo") return named && this.#addFifo(path, stat);
+    const before = registry.lastAt(path);
+    if (!options.reopen && before) return false;
+    const known = this.#knownByInode(path, stat);
+    if (known === "second-name") return false;
+    if (known) {
+      if (known.gone) this.adopt(known, { path, stat });
+      else this.#rename(known, path, stat);
+      return true;
+    }
+    if (this.#isCopy(path, stat)) return true;
+    if (registry.byPath.has(path)) return true; // a look at a relative has settled it
+    const missing = registry.missing.get(path);
+    let after = missing ? this.generations(missing.file, path, missing.since) : (before ?? null);
+    if (after && (after.gone || after.drained || after.done)) after = null;
+    after ??= this.#predecessor(path, stat);
+    return this.add(path, { after, attached: true, from: this.firstScan }) !== null;
+  }
+
+  /** The youngest older generation of the same log that is not drained yet. */
+  #predecessor(path: string, stat: Stat): FollowedFile | null {
+    let best: FollowedFile | null = null;
+    for (const file of this.#context.registry.relatives(path)) {
+      if (file.gone || file.drained || file.complete || file.path === path || file.mtime > stat.mtime) continue;
+      if (directoryOf(file.path) !== directoryOf(path) || strictRootName(file.path) !== strictRootName(path)) continue;
+      if (best === null || file.mtime >= best.mtime) best = file;
+    }
+    return best;
+  }
+
+  /** Is it a file we know under another name? */
+  #knownByInode(path: string, stat: Stat): FollowedFile | "second-name" | null {
+    const { registry, fs, mutants } = this.#context;
+    const known = registry.atInode(stat);
+    if (!known) return null;
+    const stable = fs.traits(path).stable;
+    if (!sameFile(known.identity, stat, stable && !mutants.has("ignore-birth"))) return null;
+    if (known.attached && known.path !== path) {
+      const there = tryStat(fs, known.path);
+      if (there === undefined || (there && sameFile(there, stat, stable))) return "second-name";
+    }
+    // While it is open its inode cannot be given to another file.
+    if (known.source instanceof PlainSource && sameFile(fs.fstat(known.source.fd), stat, stable)) return known;
+    return this.matches(known, path) === "no" ? null : known;
+  }
+
+  #rename(file: FollowedFile, path: string, stat: Stat): void {
+    const { registry } = this.#context;
+    if (file.path !== path)
+      this.#context.event("info", "file-renamed", `${file.path} is now ${path}`, { path, file: file.id });
+    registry.attach(file, path);
+    registry.identify(file, stat);
+    file.final = false;
+    file.drained = false;
+    if (!file.complete) {
+      file.mtime = -1;
+      file.done = false;
+    }
+    this.#context.enqueue(file);
+    this.#context.schedule(file, 0);
+  }
+
+  /** Compares what a path holds with what is known of a file. */
+  matches(file: FollowedFile, path: string): Match {
+    const { fs, mutants } = this.#context;
+    const marker = mutants.has("no-marker") ? null : file.readMarker;
+    return (
+      this.#probe(() =>
+        withContent(fs, path, (content) =>
+          matchContent(content, { fingerprint: file.fingerprint, marker, position: file.read }),
+        ),
+      ) ?? "no"
+    );
+  }
+
+  /** A copy of a followed file is remembered, that of a gone one is gone on with. */
+  #isCopy(path: string, stat: Stat): boolean {
+    const { registry, fs } = this.#context;
+    for (const relative of registry.relatives(path))
+      if (relative.attached && !relative.complete) this.#context.look(relative);
+    if (registry.byPath.has(path)) return true;
+    let best: { file: FollowedFile; content: Pick<Content, "codec"> } | null = null;
+    for (const file of registry.relatives(path)) {
+      if (file.fingerprint.length === 0 || file.fifo) continue;
+      if (file.gone) {
+        if (file.path === path && !looksCompressed(path) && fs.traits(path).stable && file.read < sameContentBytes)
+          continue;
+        const match = this.matches(file, path);
+        if (match === "no" || (match === "maybe" && !looksCompressed(path))) continue;
+        if (best && best.file.read >= file.read) continue;
+        best = { file, content: { codec: null } };
+      } else if (this.#isPrefix(file, path)) {
+        registry.copies.set(path, { path, of: file, stat });
+        this.#context.event("debug", "file-copied", `${path} is a copy of ${file.path}`, { path, file: file.id });
+        return true;
+      }
+    }
+    if (!best) return false;
+    this.adopt(best.file, { path, stat });
+    return true;
+  }
+
+  /** Is all that the path holds known to be read, or going to be, from another file? */
+  #covers(file: FollowedFile, path: string): boolean {
+    if (file.fingerprint.length === 0 || file.fifo) return false;
+    // Before anything was read a common header would be all that could agree.
+    if (file.gone) return file.read > 0 && this.matches(file, path) === "yes";
+    return this.#isPrefix(file, path);
+  }
+
+  /** Does the path hold nothing but the beginning of a followed file? (A copy, perhaps still being made.) */
+  #isPrefix(file: FollowedFile, path: string): boolean {
+    const { fs } = this.#context;
+    // Copies are made under rotated names; a new log may begin with the same header as the old one.
+    if (strictRootName(path) === nameOf(path) && directoryOf(path) === directoryOf(file.path)) return false;
+    const compare = (own: Content) => withContent(fs, path, (content) => isPrefixOf(content, own));
+    return (
+      this.#probe(() => {
+        if (file.source instanceof PlainSource) return compare(contentOf(fs, file.source.fd, ""));
+        return file.attached ? withContent(fs, file.path, compare) : false;
+      }) ?? false
+    );
+  }
+
+  /** Looks again at what was a copy: changed, gone, or its original is gone. */
+  reviewCopies(): void {
+    const { registry, fs } = this.#context;
+    for (const copy of [...registry.copies.values()]) {
+      const stat = tryStat(fs, copy.path);
+      if (stat === undefined) continue;
+      const same =
+        stat !== null &&
+        stat.size === copy.stat.size &&
+        stat.mtime === copy.stat.mtime &&
+        sameFile(stat, copy.stat, false);
+      if (same && !copy.of.gone) continue;
+      registry.copies.delete(copy.path);
+      if (stat) this.found({ path: copy.path, stat, named: false });
+    }
+  }
+
+  /** Goes on with a file where its content was found: a copy, a compressed successor, another inode. */
+  adopt(file: FollowedFile, { path, stat }: Sibling): void {
+    const { registry, descriptors, discovery, fs } = this.#context;
+    descriptors.close(file);
+    file.expect = file.readMarker;
+    registry.copies.delete(path);
+    registry.identify(file, stat);
+    if (discovery.matches(path)) registry.attach(file, path);
+    else {
+      registry.detach(file);
+      registry.move(file, path);
+      file.replaced = true;
+    }
+    file.codec = looksCompressed(path) ? this.#probe(() => withContent(fs, path, ({ codec }) => codec)) : null;
+    file.gone = false;
+    file.complete = file.done && file.codec !== null;
+    file.done = file.complete;
+    file.final = false;
+    file.drained = false;
+    file.links = stat.links;
+    file.mtime = stat.mtime;
+    if (file.codec === null) file.size = stat.size;
+    this.#context.event("info", "file-found-again", `going on with the content of ${path} at ${file.read}`, {
+      path,
+      file: file.id,
+    });
+    if (!file.complete) {
+      if (!file.attached) this.#probe(() => descriptors.open(file));
+      this.#context.enqueue(file);
+    }
+    this.#context.schedule(file, this.#context.options.pollMin);
+  }
+
+  /** Finds a file whose bytes are out of reach among the files beside it, by content. */
+  findCopy(file: FollowedFile): Sibling | null {
+    const { registry, fs } = this.#context;
+    if (file.fingerprint.length === 0) return null;
+    const candidates = this.#probe(() => siblingsOf(fs, file.path)) ?? [];
+    if (file.read === 0) {
+      // A common header may be all that agrees: the first generation after the last look is the likeliest.
+      const later = candidates.filter(({ stat }) => stat.mtime > file.lastLook - this.#slack(file.path)).reverse();
+      candidates.unshift(...later);
+    }
+    for (const wanted of ["yes", "maybe"] as const) {
+      for (const candidate of candidates) {
+        const holder = registry.atInode(candidate.stat);
+        if (holder && holder !== file && !holder.gone && sameFile(holder.identity, candidate.stat, true)) continue;
+        if (
+          file.read === 0 &&
+          registry.relatives(candidate.path).some((other) => other !== file && this.#covers(other, candidate.path))
+        )
+          continue;
+        const match = this.matches(file, candidate.path);
+        if (match === wanted && (match === "yes" || looksCompressed(candidate.path))) return candidate;
+      }
+    }
+    return null;
+  }
+
+  /**
+   * Generations between `file`, last seen at `path` at `since` (wall clock), and what is there now: written and rotated
+   * between two looks, last changed not after `until`. Follows them, oldest first, and returns the last one; `file` itself if there are none.
+   */
+  generations<T extends FollowedFile | null>(
+    file: T,
+    path: string,
+    since: number,
+    until = Number.POSITIVE_INFINITY,
+  ): T | FollowedFile {
+    const { registry, fs, options } = this.#context;
+    if (!options.reopen || this.firstScan || strictRootName(path) !== nameOf(path)) return file;
+    const slack = this.#slack(path);
+    const root = strictRootName(path);
+    let last: T | FollowedFile = file;
+    const siblings = this.#probe(() => siblingsOf(fs, path)) ?? [];
+    for (const { path: sibling, stat } of siblings.reverse()) {
+      if (stat.mtime <= since - slack || stat.mtime > until || strictRootName(sibling) !== root || stat.size === 0)
+        continue;
+      if (registry.byPath.has(sibling) || registry.copies.has(sibling)) continue;
+      const holder = registry.atInode(stat);
+      if (
+        holder &&
+        sameFile(holder.identity, stat, fs.traits(path).stable) &&
+        (!holder.gone || this.matches(holder, sibling) === "yes")
+      )
+        continue;
+      if (registry.relatives(sibling).some((other) => this.#covers(other, sibling))) continue;
+      const added = this.add(sibling, { after: last, attached: this.#context.discovery.matches(sibling), from: false });
+      if (!added) continue;
+      added.replaced = true;
+      registry.setLastAt(path, added);
+      last = added;
+    }
+    if (last && registry.missing.has(path))
+      registry.missing.set(path, { file: last, since: Math.min(until, this.#context.clock.now()) });
+    return last;
+  }
+
+  #slack(path: string): number {
+    return this.#context.fs.traits(path).stable ? stableSlack : remoteSlack;
+  }
+
+  /** Looks for generations at paths that lead nowhere, where their directory changed. */
+  reviewMissing(): void {
+    const { registry, fs, clock } = this.#context;
+    const entries = [...registry.missing].slice(-missingPaths);
+    const changed = new Map<string, boolean>();
+    for (const [path, { file, since }] of entries) {
+      const directory = directoryOf(path);
+      if (!changed.has(directory)) {
+        const stat = tryStat(fs, directory);
+        changed.set(directory, stat?.kind === "directory" && stat.mtime > since - this.#slack(directory));
+      }
+      if (changed.get(directory)) this.generations(file, path, since);
+      else registry.missing.set(path, { file, since: clock.now() });
+    }
+  }
+
+  /** Begins to follow a file nobody knows. */
+  add(
+    path: string,
+    { after, attached, from }: { after: FollowedFile | null; attached: boolean; from: boolean },
+  ): FollowedFile | null {
+    const { registry, fs, options, descriptors } = this.#context;
+    let fd: number | null = null;
+    try {
+      fd = fs.open(path);
+      if (fd === null) return null;
+      const stat = fs.fstat(fd);
+      const content = contentOf(fs, fd, path);
+      const position = from && content.codec === null ? startPosition(content, stat.size, options) : 0;
+      const file = this.#context.newFile(path, stat, position);
+      file.attached = attached;
+      file.growHead(headOf(content), 0);
+      if (position === 0) file.sample = sampleOf(content);
+      const tailFrom = Math.max(0, position - markerBytes);
+      file.setTail(content.read(tailFrom, position - tailFrom));
+      file.pending.settled = {
+        position,
+        line: 1,
+        marker: position > 0 ? { bytes: file.tailBytes(), to: position } : null,
+      };
+      file.after = after;
+      file.codec = content.codec;
+      file.complete = content.codec !== null && from && options.from === "end" && !options.once;
+      file.done = file.complete;
+      file.size = content.size;
+      file.mtime = stat.mtime;
+      file.links = stat.links;
+      file.lastLook = this.#context.clock.now();
+      registry.add(file);
+      if (content.codec === null && (stat.size > position || !attached || descriptors.hasRoom)) {
+        descriptors.keep(file, fd);
+        fd = null;
+      }
+      this.#context.event("info", "file-found", `following ${path} from ${position}`, { path, file: file.id });
+      this.#context.schedule(file, options.pollMin);
+      if (!file.complete) this.#context.enqueue(file);
+      return file;
+    } catch (error) {
+      if (errorCode(error) === "EMFILE" || errorCode(error) === "ENFILE") descriptors.full();
+      this.#context.event("warn", "file-unreadable", `cannot open ${path}`, { path, cause: error });
+      return null;
+    } finally {
+      if (fd !== null) fs.close(fd);
+    }
+  }
+
+  #addFifo(path: string, stat: Stat): boolean {
+    const { registry, fs, descriptors } = this.#context;
+    const fd = this.#probe(() => fs.open(path));
+    if (fd === null || fd === undefined) return false;
+    const file = this.#context.newFile(path, stat, 0);
+    file.fifo = true;
+    registry.add(file);
+    descriptors.keepSource(file, new FifoSource(fs, fd));
+    this.#context.event("info", "file-found", `reading the FIFO ${path}`, { path, file: file.id });
+    this.#context.schedule(file, this.#context.options.pollMin);
+    return true;
+  }
+
+  /** Null, and an event, where the system refuses. */
+  #probe<T>(f: () => T): T | null {
+    try {
+      return f();
+    } catch (error) {
+      this.#context.event("debug", "file-unreadable", "cannot look at a file", { cause: error });
+      return null;
+    }
+  }
+}
+
+/** Does what can be seen of `content` agree with the beginning of `own`? Looks at its first and last bytes. */
+function isPrefixOf(content: Content, own: Content): boolean {
+  if (content.size > own.size) return false;
+  const head = content.read(0, Math.min(content.size, fingerprintBytes));
+  const from = Math.max(0, content.size - markerBytes);
+  return (
+    own.read(0, head.length).equals(head) &&
+    own.read(from, content.size - from).equals(content.read(from, content.size - from))
+  );
+}
+
+/** Sorts paths found by one scan so that older generations come first. */
+export function oldestFirst(found: Found[]): Found[] {
+  return found.sort((a, b) => -newestFirst(a, b));
+}

@@ -1,0 +1,123 @@
+/** Bounds the open descriptors: idle, settled files are closed, the longest unused first, and opened again by identity. */
+import { codecOf, openCompressed } from "./compressed.ts";
+import type { FollowedFile } from "./file.ts";
+import { errorCode, type Fs } from "./fs.ts";
+import { readFully, sameFile } from "./identity.ts";
+import { looksCompressed } from "./siblings.ts";
+import { PlainSource, type Source } from "./source.ts";
+
+/** Files looked at before an eviction gives up. */
+const evictionTries = 256;
+
+export type Opened = "open" | "missing" | "other" | "full";
+
+export class Descriptors {
+  readonly #fs: Fs;
+  readonly #wake: (file: FollowedFile) => void;
+  /** Least recently used first. */
+  readonly #open = new Set<FollowedFile>();
+  #limit: number;
+
+  /** `wake` hears of sources that have something to read again. */
+  constructor(fs: Fs, limit: number, wake: (file: FollowedFile) => void) {
+    this.#fs = fs;
+    this.#limit = Math.max(1, limit);
+    this.#wake = wake;
+  }
+
+  get count(): number {
+    return this.#open.size;
+  }
+
+  /**
+   * Opens what the file's path leads to. "other": that is another file by now; "full": every open file has unsettled
+   * bytes, try later. Throws the system's errors.
+   */
+  open(file: FollowedFile): Opened {
+    if (file.source) {
+      this.#open.delete(file);
+      this.#open.add(file);
+      return "open";
+    }
+    if (file.attached && !file.awaited && !this.hasRoom && !this.#evict()) return "full";
+    let fd: number | null;
+    try {
+      fd = this.#fs.open(file.path);
+    } catch (error) {
+      const code = errorCode(error);
+      if (code !== "EMFILE" && code !== "ENFILE") throw error;
+      const before = this.#open.size;
+      this.full();
+      return this.#open.size < before ? this.open(file) : "full";
+    }
+    if (fd === null) return "missing";
+    const stat = this.#fs.fstat(fd);
+    if (stat.kind !== "file" || !sameFile(stat, file.identity, this.#fs.traits(file.path).stable)) {
+      this.#fs.close(fd);
+      return "other";
+    }
+    this.#take(file, fd, stat.size);
+    return "open";
+  }
+
+  /** Files without a name are held whatever the limit says: nothing else leads to their bytes. So are those others wait for. */
+  get hasRoom(): boolean {
+    if (this.#open.size < this.#limit) return true;
+    let named = 0;
+    for (const file of this.#open) if (file.attached) named++;
+    return named < this.#limit;
+  }
+
+  /** The system has no more descriptors: there will be fewer from now on. */
+  full(): void {
+    this.#limit = Math.max(1, Math.min(this.#limit, this.#open.size - 4));
+    for (let i = 0; i < 4 && this.#open.size >= this.#limit; i++) if (!this.#evict()) return;
+  }
+
+  keepSource(file: FollowedFile, source: Source): void {
+    file.source = source;
+    this.#open.add(file);
+  }
+
+  /** Takes over a descriptor that is open already. */
+  keep(file: FollowedFile, fd: number): void {
+    if (!this.hasRoom) this.#evict();
+    this.#take(file, fd, 0);
+  }
+
+  /** The source passes from one file to another (truncation: same inode, new content). */
+  pass(from: FollowedFile, to: FollowedFile): void {
+    to.source = from.source;
+    from.source = null;
+    if (this.#open.delete(from) && to.source) this.#open.add(to);
+  }
+
+  close(file: FollowedFile): void {
+    this.#open.delete(file);
+    file.source?.close();
+    file.source = null;
+  }
+
+  #take(file: FollowedFile, fd: number, size: number): void {
+    const codec = looksCompressed(file.path) ? codecOf(readFully(this.#fs, fd, 0, 4)) : null;
+    file.codec = codec;
+    file.source = codec
+      ? openCompressed(this.#fs, fd, codec, size || this.#fs.fstat(fd).size, () => this.#wake(file))
+      : new PlainSource(this.#fs, fd);
+    this.#open.add(file);
+  }
+
+  /** Closes one file that has nothing unsent and nothing unsettled; looks at its size last, so that no write is missed. */
+  #evict(): boolean {
+    let tries = evictionTries;
+    for (const file of this.#open) {
+      if (tries-- === 0) break;
+      if (!file.attached || !file.settledAll || file.queued || !(file.source instanceof PlainSource)) continue;
+      const stat = this.#fs.fstat(file.source.fd);
+      if (stat.size !== file.read || stat.links === 0) continue;
+      this.close(file);
+      return true;
+    }
+    return false;
+  }
+}

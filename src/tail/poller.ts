@@ -1,0 +1,160 @@
+/** Looks at files when they are due: stat is the source of truth, events only bring a look forward. */
+import type { Context } from "./context.ts";
+import { FifoSource } from "./fifo.ts";
+import type { FollowedFile } from "./file.ts";
+import { errorCode, type Stat } from "./fs.ts";
+import { CheckHeap } from "./heap.ts";
+import { sameFile } from "./identity.ts";
+import type { Rotation } from "./rotation.ts";
+import { PlainSource } from "./source.ts";
+
+/** Files looked at in one call, so that thousands do not stall the event loop. */
+const sliceSize = 1000;
+/** Looks at network file systems under way at a time: each may hold a thread for ever. */
+const maxLooking = 2;
+
+export class Poller {
+  readonly #context: Context;
+  readonly #rotation: Rotation;
+  readonly #heap = new CheckHeap<FollowedFile>();
+  #looking = 0;
+
+  constructor(context: Context, rotation: Rotation) {
+    this.#context = context;
+    this.#rotation = rotation;
+  }
+
+  schedule(file: FollowedFile, interval: number): void {
+    file.interval = interval;
+    if (!file.gone) this.#heap.schedule(file, this.#context.clock.monotonic() + interval);
+  }
+
+  remove(file: FollowedFile): void {
+    this.#heap.remove(file);
+  }
+
+  /** Something happened to it: look now. */
+  hint(file: FollowedFile): void {
+    const now = this.#context.clock.monotonic();
+    if (file.slot >= 0 && file.due > now) this.#heap.schedule(file, now);
+  }
+
+  /** Milliseconds until the next look. */
+  wait(now: number): number {
+    const first = this.#heap.first();
+    return first ? Math.max(0, first.due - now) : Number.POSITIVE_INFINITY;
+  }
+
+  run(now: number): void {
+    for (let i = 0; i < sliceSize; i++) {
+      const file = this.#heap.first();
+      if (!file || file.due > now) return;
+      this.look(file, now);
+    }
+  }
+
+  look(file: FollowedFile, now: number): void {
+    const { options, fs } = this.#context;
+    this.schedule(file, Math.min(options.pollMax, Math.max(options.pollMin, file.interval * 2)));
+    try {
+      if (file.fifo) this.#lookAtFifo(file);
+      else if (file.attached && fs.traits(file.path).network) this.#lookLater(file);
+      else {
+        if (file.attached) this.#named(file, fs.stat(file.path));
+        else if (file.source instanceof PlainSource) this.#looked(file, fs.fstat(file.source.fd));
+        else if (!file.source) this.#context.enqueue(file);
+        this.#after(file, now);
+      }
+    } catch (error) {
+      this.trouble(file, "look at", error);
+    }
+  }
+
+  /** Trouble with one file is said once and tried again later. */
+  trouble(file: FollowedFile, action: string, error: unknown): void {
+    if (!file.unreadable) {
+      this.#context.event("warn", "file-unreadable", `cannot ${action} ${file.path}`, {
+        path: file.path,
+        file: file.id,
+        cause: error,
+      });
+    }
+    file.unreadable = true;
+    file.mtime = -1;
+    if (errorCode(error) === "ESTALE") this.#context.descriptors.close(file);
+  }
+
+  #after(file: FollowedFile, now: number): void {
+    if (!file.attached) this.#rotation.release(file, now);
+  }
+
+  #lookAtFifo(file: FollowedFile): void {
+    if (file.source instanceof FifoSource && !file.queued) this.#context.enqueue(file);
+  }
+
+  /** The server may be away: the look must not stop the other files. */
+  #lookLater(file: FollowedFile): void {
+    if (file.looking || this.#looking >= maxLooking) return;
+    file.looking = true;
+    this.#looking++;
+    const path = file.path;
+    const done = (f: () => void) => {
+      file.looking = false;
+      this.#looking--;
+      if (file.gone || file.path !== path) return;
+      try {
+        f();
+      } catch (error) {
+        this.trouble(file, "look at", error);
+      }
+      this.#after(file, this.#context.clock.monotonic());
+    };
+    this.#context.fs.statLater(path).then(
+      (stat) => done(() => this.#named(file, stat)),
+      (error) => done(() => this.trouble(file, "look at", error)),
+    );
+  }
+
+  /** What the file's name leads to. */
+  #named(file: FollowedFile, stat: Stat | null): void {
+    const stable = this.#context.fs.traits(file.path).stable && !this.#context.mutants.has("ignore-birth");
+    if (stat === null || stat.kind !== "file" || !sameFile(stat, file.identity, stable))
+      this.#rotation.moved(file, stat);
+    else {
+      file.namedAt = this.#context.clock.now();
+      this.#looked(file, stat);
+    }
+  }
+
+  #looked(file: FollowedFile, stat: Stat): void {
+    file.links = stat.links;
+    if (file.codec !== null) {
+      if (stat.mtime !== file.mtime || file.unreadable) this.#rewritten(file, stat);
+      return;
+    }
+    if (!file.attached) file.namedAt = this.#context.clock.now();
+    if (stat.size === file.size && stat.mtime === file.mtime && !file.unreadable) {
+      if (!file.queued) file.verifiedAt = this.#context.clock.now();
+      return;
+    }
+    if (stat.size < file.read && !this.#context.mutants.has("ignore-truncation")) {
+      this.#rotation.truncated(file, stat.size);
+      return;
+    }
+    if (file.size === 0 && file.read === 0 && file.attached) this.#rotation.appeared(file);
+    if (stat.size > file.size) file.lastData = this.#context.clock.monotonic();
+    file.size = stat.size;
+    file.mtime = stat.mtime;
+    file.drained = false;
+    this.#context.enqueue(file);
+  }
+
+  /** A compressed file that changed is still being written: begins anew, up to the position. */
+  #rewritten(file: FollowedFile, stat: Stat): void {
+    file.expect = file.readMarker;
+    this.#context.descriptors.close(file);
+    file.complete = file.done = false;
+    file.mtime = stat.mtime;
+    this.#context.enqueue(file);
+  }
+}

@@ -1,0 +1,135 @@
+/** All files of one tailer: followed ones, and gone ones whose copies must still be recognised. */
+import type { FileId } from "../lines.ts";
+import type { FollowedFile } from "./file.ts";
+import type { Stat } from "./fs.ts";
+import { type Identity, inodeKey } from "./identity.ts";
+import { rootName } from "./siblings.ts";
+
+/** A path whose content is that of a file which is followed elsewhere. */
+export interface Copy {
+  path: string;
+  of: FollowedFile;
+  /** As it was when its content was compared. */
+  stat: Stat;
+}
+
+export class Registry {
+  readonly files = new Map<FileId, FollowedFile>();
+  /** Files whose name leads to them. */
+  readonly byPath = new Map<string, FollowedFile>();
+  readonly copies = new Map<string, Copy>();
+  /** Paths that lead nowhere now, with the file they led to last and the wall clock of the last look at them. */
+  readonly missing = new Map<string, { file: FollowedFile; since: number }>();
+  /** Ids whose state a checkpoint should hold. */
+  readonly changed = new Set<FileId>();
+  /** Keys of states that nobody needs any more. */
+  forgotten: string[] = [];
+  readonly #byInode = new Map<string, FollowedFile>();
+  readonly #byRoot = new Map<string, Set<FollowedFile>>();
+  /** The file that was last followed under a path. */
+  readonly #lastAt = new Map<string, FollowedFile>();
+
+  add(file: FollowedFile): void {
+    this.files.set(file.id, file);
+    this.#index(file);
+    if (file.attached) this.attach(file, file.path);
+    this.changed.add(file.id);
+  }
+
+  /** The name leads to the file from now on. */
+  attach(file: FollowedFile, path: string): void {
+    if (file.path !== path) this.detach(file);
+    this.#unindexRoot(file);
+    file.path = path;
+    file.attached = true;
+    this.byPath.set(path, file);
+    this.copies.delete(path);
+    this.missing.delete(path);
+    this.#lastAt.set(path, file);
+    this.#indexRoot(file);
+    this.changed.add(file.id);
+  }
+
+  /** The name leads elsewhere or nowhere. */
+  detach(file: FollowedFile): void {
+    if (this.byPath.get(file.path) === file) {
+      this.byPath.delete(file.path);
+      this.missing.set(file.path, { file, since: file.lastLook });
+    }
+    file.attached = false;
+    this.changed.add(file.id);
+  }
+
+  /** Outside of the patterns it is found at another path now. */
+  move(file: FollowedFile, path: string): void {
+    this.#unindexRoot(file);
+    file.path = path;
+    this.#indexRoot(file);
+    this.changed.add(file.id);
+  }
+
+  /** The content is found under another identity now (a copy, a compressed successor, another mount). */
+  identify(file: FollowedFile, identity: Identity): void {
+    this.#unindexInode(file);
+    file.identity = { dev: identity.dev, ino: identity.ino, birth: identity.birth };
+    this.#byInode.set(inodeKey(identity), file);
+    this.changed.add(file.id);
+  }
+
+  /** The file that holds this inode, or held it last. */
+  atInode(identity: { dev: number; ino: bigint }): FollowedFile | undefined {
+    return this.#byInode.get(inodeKey(identity));
+  }
+
+  lastAt(path: string): FollowedFile | undefined {
+    return this.#lastAt.get(path);
+  }
+
+  setLastAt(path: string, file: FollowedFile): void {
+    this.#lastAt.set(path, file);
+  }
+
+  /** Files whose name has the same root: candidates for being the original of a copy. */
+  relatives(path: string): FollowedFile[] {
+    return [...(this.#byRoot.get(rootName(path)) ?? [])];
+  }
+
+  copiesOf(file: FollowedFile): Copy[] {
+    return [...this.copies.values()].filter((copy) => copy.of === file);
+  }
+
+  forget(file: FollowedFile): void {
+    this.files.delete(file.id);
+    if (this.byPath.get(file.path) === file) this.byPath.delete(file.path);
+    if (this.#lastAt.get(file.path) === file) this.#lastAt.delete(file.path);
+    for (const [path, { file: last }] of this.missing) if (last === file) this.missing.delete(path);
+    this.#unindexInode(file);
+    this.#unindexRoot(file);
+    this.changed.delete(file.id);
+    this.forgotten.push(file.key);
+  }
+
+  #index(file: FollowedFile): void {
+    const holder = this.atInode(file.identity);
+    if (!holder || !file.gone) this.#byInode.set(inodeKey(file.identity), file);
+    this.#indexRoot(file);
+  }
+
+  #indexRoot(file: FollowedFile): void {
+    const root = rootName(file.path);
+    const set = this.#byRoot.get(root);
+    if (set) set.add(file);
+    else this.#byRoot.set(root, new Set([file]));
+  }
+
+  #unindexRoot(file: FollowedFile): void {
+    const root = rootName(file.path);
+    const set = this.#byRoot.get(root);
+    set?.delete(file);
+    if (set?.size === 0) this.#byRoot.delete(root);
+  }
+
+  #unindexInode(file: FollowedFile): void {
+    if (this.atInode(file.identity) === file) this.#byInode.delete(inodeKey(file.identity));
+  }
+}

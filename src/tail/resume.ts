@@ -1,0 +1,103 @@
+/** Matches the journal's states with what is on disk: by identity, then by content, also under another name or compressed. */
+import type { Arrivals } from "./arrivals.ts";
+import type { Context } from "./context.ts";
+import type { FollowedFile } from "./file.ts";
+import { sameFile } from "./identity.ts";
+import {
+  directoryOf,
+  findBeside,
+  joinPath,
+  looksCompressed,
+  newestFirst,
+  type Sibling,
+  strictRootName,
+  tryStat,
+} from "./siblings.ts";
+
+/** What was rotated while nobody watched is drained first, oldest first. */
+export function resume(context: Context, arrivals: Arrivals, files: readonly FollowedFile[]): void {
+  const { registry } = context;
+  for (const file of files) registry.add(file);
+  const missing: FollowedFile[] = [];
+  const left = new Map<string, FollowedFile>();
+  const untouched: FollowedFile[] = [];
+  for (const file of files) {
+    const path = home(context, file.path);
+    const found = byIdentity(context, arrivals, file);
+    if (found) arrivals.adopt(file, found);
+    else if (!file.done) missing.push(file);
+    if (found?.path !== path && isLater(file, left.get(path))) left.set(path, file);
+    if (found?.path === path && file.read === 0) untouched.push(file);
+  }
+  for (const file of missing) {
+    const copy = arrivals.findCopy(file);
+    if (copy) arrivals.adopt(file, copy);
+    else
+      context.event("warn", "file-gone", `${file.path} was followed up to ${file.position} and is not to be found`, {
+        path: file.path,
+        file: file.id,
+      });
+  }
+  chain(files.filter((file) => !file.gone && !file.complete));
+  for (const [path, file] of left) {
+    registry.setLastAt(path, file);
+    if (!registry.byPath.has(path)) registry.missing.set(path, { file, since: file.lastLook });
+    const last = arrivals.generations(file, path, file.lastLook);
+    const there = registry.byPath.get(path);
+    if (there && last !== file) there.after = last;
+  }
+  // Where nothing is settled a common header may be all that agrees: the file may have been truncated, its content copied.
+  for (const file of untouched) file.after = arrivals.generations(file.after, file.path, file.lastLook);
+}
+
+function isLater(file: FollowedFile, other: FollowedFile | undefined): boolean {
+  if (!other || file.lastLook !== other.lastLook) return !other || file.lastLook > other.lastLook;
+  return !file.done;
+}
+
+/** The path of the patterns that a file with a rotated name had. */
+function home({ discovery }: Context, path: string): string {
+  if (discovery.matches(path)) return path;
+  const before = joinPath(directoryOf(path), strictRootName(path));
+  return discovery.matches(before) ? before : path;
+}
+
+/** The same inode, at its path or beside it, with the content that was read. */
+function byIdentity(context: Context, arrivals: Arrivals, file: FollowedFile): Sibling | null {
+  const { fs, mutants, registry } = context;
+  const stable = fs.traits(file.path).stable && !mutants.has("ignore-birth");
+  const is = (stat: { dev: number; ino: bigint; birth: bigint }) => sameFile(stat, file.identity, stable);
+  const stat = tryStat(fs, file.path);
+  let found: Sibling | null = stat?.kind === "file" && is(stat) ? { path: file.path, stat } : null;
+  if (!found && !file.done) {
+    try {
+      found = findBeside(fs, file.path, is);
+    } catch (error) {
+      context.event("warn", "file-unreadable", `cannot look beside ${file.path}`, { path: file.path, cause: error });
+    }
+  }
+  if (!found) return null;
+  if (file.done && !looksCompressed(found.path)) return null; // history only: the content was read to its end and let go
+  const holder = registry.byPath.get(found.path);
+  if (holder && holder !== file) return null;
+  if (arrivals.matches(file, found.path) !== "no") return found;
+  if (mutants.has("ignore-truncation")) return found;
+  return null;
+}
+
+/** Generations of one log wait for each other, oldest first. */
+function chain(files: readonly FollowedFile[]): void {
+  const groups = new Map<string, FollowedFile[]>();
+  for (const file of files) {
+    const key = `${directoryOf(file.path)}/${strictRootName(file.path)}`;
+    const group = groups.get(key);
+    if (group) group.push(file);
+    else groups.set(key, [file]);
+  }
+  for (const group of groups.values()) {
+    const sorted = group
+      .map((file) => ({ file, path: file.path, stat: { mtime: file.mtime } as Sibling["stat"] }))
+      .sort((a, b) => -newestFirst(a, b));
+    for (let i = 1; i < sorted.length; i++) sorted[i]!.file.after = sorted[i - 1]!.file;
+  }
+}

@@ -1,0 +1,194 @@
+/** Renames, deletions and truncations of followed files: the old content is drained, the new content is a new file. */
+import type { Arrivals } from "./arrivals.ts";
+import { contentOf, headOf, matchContent, sampleOf } from "./content.ts";
+import type { Context } from "./context.ts";
+import type { FollowedFile } from "./file.ts";
+import type { Stat } from "./fs.ts";
+import { sameFile } from "./identity.ts";
+import { findBeside } from "./siblings.ts";
+import { PlainSource } from "./source.ts";
+
+export class Rotation {
+  readonly #context: Context;
+  readonly #arrivals: Arrivals;
+
+  constructor(context: Context, arrivals: Arrivals) {
+    this.#context = context;
+    this.#arrivals = arrivals;
+  }
+
+  /** The name is gone (`stat` null) or leads to another file. */
+  moved(file: FollowedFile, stat: Stat | null): void {
+    const { registry, fs, options, mutants } = this.#context;
+    if (stat?.kind === "file" && !fs.traits(file.path).stable && this.#arrivals.matches(file, file.path) === "yes") {
+      // Inode numbers or birth times mean little here, and the content is what it was.
+      registry.identify(file, stat);
+      if (!(file.source instanceof PlainSource)) return;
+      this.#context.descriptors.close(file);
+      file.mtime = -1;
+      return;
+    }
+    const path = file.path;
+    registry.detach(file);
+    file.drained = false;
+    file.replaced = stat !== null;
+    this.#context.event(
+      "info",
+      stat ? "file-replaced" : "file-renamed",
+      `${path} ${stat ? "leads to another file now" : "was renamed or deleted"}`,
+      { path, file: file.id },
+    );
+    if (mutants.has("drop-at-rename")) this.lose(file, 0);
+    else if (file.complete) this.lose(file, 0);
+    else if (!file.source) this.#findClosed(file);
+    if (file.source instanceof PlainSource) {
+      const own = fs.fstat(file.source.fd);
+      if (!this.#keptContent(file)) this.truncated(file, own.size);
+      else {
+        file.size = own.size;
+        file.links = own.links;
+        file.mtime = own.mtime;
+        file.growHead(headOf(contentOf(fs, file.source.fd, "")), 0);
+      }
+    }
+    this.#context.enqueue(file);
+    this.#context.discoverSoon();
+    if (!options.reopen) return;
+    if (stat?.kind === "file") this.#arrivals.found({ path, stat, named: false });
+    else {
+      const left = registry.missing.get(path);
+      if (left) this.#arrivals.generations(left.file, path, left.since);
+    }
+  }
+
+  /** Compares what was read with what is there now. */
+  verify(file: FollowedFile): void {
+    if (file.source instanceof PlainSource && !this.#keptContent(file)) this.truncated(file, file.source.size());
+  }
+
+  /** Is what was read still there? */
+  #keptContent(file: FollowedFile): boolean {
+    const { fs, mutants } = this.#context;
+    if (mutants.has("no-marker") || mutants.has("ignore-truncation")) return true;
+    const expected = { fingerprint: file.fingerprint, marker: file.readMarker, position: file.read };
+    return !(file.source instanceof PlainSource) || matchContent(contentOf(fs, file.source.fd, ""), expected) !== "no";
+  }
+
+  /** A file without a descriptor lost its name: found by inode beside its path, or as a copy, or lost. */
+  #findClosed(file: FollowedFile): void {
+    const { registry, fs, discovery, descriptors } = this.#context;
+    let sibling = null;
+    try {
+      const stable = fs.traits(file.path).stable;
+      sibling = findBeside(fs, file.path, (stat) => sameFile(stat, file.identity, stable));
+      if (sibling && this.#arrivals.matches(file, sibling.path) === "no") sibling = null;
+    } catch (error) {
+      this.#context.event("warn", "file-unreadable", `cannot look beside ${file.path}`, {
+        path: file.path,
+        file: file.id,
+        cause: error,
+      });
+    }
+    if (sibling) {
+      this.#context.event("info", "file-renamed", `${file.path} is now ${sibling.path}`, {
+        path: sibling.path,
+        file: file.id,
+      });
+      if (discovery.matches(sibling.path)) registry.attach(file, sibling.path);
+      else {
+        registry.move(file, sibling.path);
+        descriptors.open(file);
+      }
+      return;
+    }
+    const copy = this.#arrivals.findCopy(file);
+    if (copy) this.#arrivals.adopt(file, copy);
+    else this.lose(file, Math.max(0, file.size - file.read));
+  }
+
+  /**
+   * What lies before the position is not what was read: the old content ends here, or goes on in a copy; what is at the
+   * inode now is a new file from its beginning.
+   */
+  truncated(file: FollowedFile, size: number): void {
+    const { registry, descriptors, fs, mutants } = this.#context;
+    const { path, attached } = file;
+    if (file.codec !== null) {
+      // Its beginning was taken for that of another file: what the name holds is looked at anew.
+      this.lose(file, 0);
+      this.#context.discoverSoon();
+      return;
+    }
+    const unread = Math.max(0, file.size - file.read);
+    const since = file.lastLook;
+    this.#context.event("warn", "file-truncated", `${path} was truncated; ${file.read} bytes of it had been read`, {
+      path,
+      file: file.id,
+    });
+    const changed = file.source instanceof PlainSource ? fs.fstat(file.source.fd).mtime : Number.POSITIVE_INFINITY;
+    const next = this.#context.newFile(path, file.identity, 0);
+    next.attached = attached;
+    next.replaced = file.replaced;
+    descriptors.pass(file, next);
+    registry.detach(file);
+    next.size = size;
+    next.mtime = changed;
+    next.links = file.links;
+    if (next.source instanceof PlainSource) {
+      const content = contentOf(fs, next.source.fd, "");
+      next.growHead(headOf(content), 0);
+      next.sample = sampleOf(content);
+    }
+    next.lastLook = this.#context.clock.now();
+    registry.add(next);
+    const copy = mutants.has("forget-copy") ? null : this.#arrivals.findCopy(file);
+    if (copy) this.#arrivals.adopt(file, copy);
+    else this.lose(file, unread);
+    file.replaced = true;
+    const left = registry.missing.get(path);
+    if (left) left.file = next;
+    for (const other of registry.files.values()) if (other.after === file && other !== next) other.after = next;
+    const last = this.#arrivals.generations(file, path, since, changed);
+    next.after = last.gone ? null : last;
+    this.#context.schedule(next, this.#context.options.pollMin);
+    this.#context.enqueue(next);
+  }
+
+  /** An empty file changed: content may have come and gone since the last look, of which only a copy is left. */
+  appeared(file: FollowedFile): void {
+    file.after = this.#arrivals.generations(file.after, file.path, file.lastLook);
+  }
+
+  /** Lets a file without a name go when nothing can come from it any more. */
+  release(file: FollowedFile, now: number): void {
+    const { timing, registry } = this.#context;
+    if (file.attached || file.gone || !file.drained || !file.settledAll) return;
+    const quiet = file.complete ? 0 : file.replaced || file.links === 0 ? timing.release : timing.releaseUnreplaced;
+    if (now - file.lastData < quiet) return;
+    if (!file.complete && file.size > file.read && !file.final) {
+      file.final = true;
+      file.drained = false;
+      this.#context.enqueue(file);
+      return;
+    }
+    this.#context.event("debug", "file-released", `let go of ${file.path}`, { path: file.path, file: file.id });
+    this.lose(file, 0);
+    if (registry.copiesOf(file).length > 0) this.#arrivals.reviewCopies();
+  }
+
+  /** No way leads to the file's bytes any more. */
+  lose(file: FollowedFile, bytes: number): void {
+    this.#context.descriptors.close(file);
+    this.#context.registry.detach(file);
+    this.#context.park(file);
+    file.gone = true;
+    file.expect = file.readMarker;
+    file.done = file.settledAll;
+    if (bytes > 0)
+      this.#context.event("error", "bytes-lost", `${bytes} bytes of ${file.path} cannot be reached any more`, {
+        path: file.path,
+        file: file.id,
+        bytes,
+      });
+  }
+}

@@ -1,0 +1,101 @@
+/** Names that rotation gives: which files of a directory are generations of the same log. */
+import type { Fs, Stat } from "./fs.ts";
+
+export interface Sibling {
+  path: string;
+  stat: Stat;
+}
+
+const compressedName = /\.(gz|zst|zstd)$/;
+// ".1", "-20260101", ".2026-01-01T10:00:00", "_2026.01.01-3", ".old", ".bak", ".1.2"; before or behind the extension.
+const rotationSuffix = /(?:[._-](?:\d[\dT:._+Z-]*|old|bak|prev))+$/;
+const rotationInfix = /(?:[._-]\d[\dT:._+Z-]*)(?=\.[A-Za-z][A-Za-z0-9]{0,7}$)/;
+
+export function directoryOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash < 0 ? "." : slash === 0 ? "/" : path.slice(0, slash);
+}
+
+export function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+export function joinPath(directory: string, name: string): string {
+  return directory === "." ? name : directory.endsWith("/") ? directory + name : `${directory}/${name}`;
+}
+
+export function looksCompressed(path: string): boolean {
+  return compressedName.test(path);
+}
+
+/** "app.log" for app.log, app.log.1, app.log-20260101.gz and app-20260101.log: what all generations have in common. */
+export function rootName(path: string): string {
+  const plain = nameOf(path).replace(compressedName, "");
+  const root = plain.replace(rotationSuffix, "") || plain;
+  return root.replace(rotationInfix, "") || root;
+}
+
+/**
+ * The same, but only for names that nothing else than a rotation gives: worker-1.log and worker-2.log stay two logs.
+ * Decides about order and about generations nobody has seen, where content cannot help.
+ */
+export function strictRootName(path: string): string {
+  const plain = nameOf(path).replace(compressedName, "");
+  const root = plain.replace(/(?:\.\d+|\.(?:old|bak|prev)|[._-]\d{4}[-._]?\d\d[\d\w:._+-]*)+$/, "") || plain;
+  return root.replace(/[._-]\d{4}[-._]?\d\d[\d:T._+-]*(?=\.[A-Za-z][A-Za-z0-9]{0,7}$)/, "") || root;
+}
+
+/**
+ * The regular files beside `path` that could be generations of it, without `path` itself; newest content first. Throws
+ * what the directory throws.
+ */
+export function siblingsOf(fs: Fs, path: string): Sibling[] {
+  const directory = directoryOf(path);
+  const own = nameOf(path);
+  const root = rootName(path);
+  const found: Sibling[] = [];
+  for (const entry of fs.readdir(directory) ?? []) {
+    if (entry.name === own || rootName(entry.name) !== root || (entry.kind !== "file" && entry.kind !== "unknown"))
+      continue;
+    const sibling = joinPath(directory, entry.name);
+    const stat = tryStat(fs, sibling);
+    if (stat?.kind === "file") found.push({ path: sibling, stat });
+  }
+  return found.sort(newestFirst);
+}
+
+/** Any regular file beside `path` that the predicate accepts, whatever its name. */
+export function findBeside(fs: Fs, path: string, accept: (stat: Stat) => boolean): Sibling | null {
+  const directory = directoryOf(path);
+  for (const entry of fs.readdir(directory) ?? []) {
+    if (entry.kind !== "file" && entry.kind !== "unknown") continue;
+    const sibling = joinPath(directory, entry.name);
+    const stat = tryStat(fs, sibling);
+    if (stat?.kind === "file" && accept(stat)) return { path: sibling, stat };
+  }
+  return null;
+}
+
+/** Undefined: could not be looked at, which is not "gone". */
+export function tryStat(fs: Fs, path: string): Stat | null | undefined {
+  try {
+    return fs.stat(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** By time of the last change; of the same time the higher generation number is the older one, the later date the newer. */
+export function newestFirst(a: Sibling, b: Sibling): number {
+  if (a.stat.mtime !== b.stat.mtime) return b.stat.mtime - a.stat.mtime;
+  const [x, y] = [generation(a.path), generation(b.path)];
+  if (x.short && y.short) return x.number - y.number;
+  return a.path < b.path ? 1 : -1;
+}
+
+/** The number in ".7"; not short: a date. */
+function generation(path: string): { number: number; short: boolean } {
+  const digits = /[._-](\d+)$/.exec(nameOf(path).replace(compressedName, ""))?.[1];
+  if (digits === undefined) return { number: 0, short: true };
+  return { number: Number(digits), short: digits.length < 6 };
+}

@@ -1,0 +1,218 @@
+/** A file system in memory, with inodes that are given out again, a coarse clock and no surprises. */
+import type { Clock } from "../../src/runtime.ts";
+import type { DirEntry, Fs, Stat } from "../../src/tail/fs.ts";
+import type { Traits } from "../../src/tail/mounts.ts";
+
+export class ManualClock implements Clock {
+  #ms = 1_000_000;
+  readonly #timers = new Set<{ at: number; f: () => void }>();
+
+  now(): number {
+    return 1_700_000_000_000 + this.#ms;
+  }
+
+  monotonic(): number {
+    return this.#ms;
+  }
+
+  after(ms: number, f: () => void): () => void {
+    const timer = { at: this.#ms + ms, f };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  advance(ms: number): void {
+    this.#ms += ms;
+    for (const timer of [...this.#timers]) {
+      if (timer.at > this.#ms) continue;
+      this.#timers.delete(timer);
+      timer.f();
+    }
+  }
+}
+
+export interface Inode {
+  ino: bigint;
+  birth: bigint;
+  data: Buffer;
+  mtime: number;
+  links: number;
+  open: number;
+}
+
+/** One flat set of paths; directories are what lies before a slash. */
+export class MemoryFs implements Fs {
+  readonly names = new Map<string, Inode>();
+  readonly fds = new Map<number, Inode>();
+  traitsOfAll: Traits = { network: false, stable: true };
+  /** Milliseconds between two values of the clock that stamps files. */
+  tick = 4;
+  /** When a name last changed. */
+  changed = 0;
+  /** Called before a descriptor of a deleted file is closed. */
+  onLastClose: (inode: Inode) => void = () => {};
+  maxFds = Number.POSITIVE_INFINITY;
+  readonly #clock: Clock;
+  #births = 0n;
+  #nextIno = 100n;
+  readonly #free: bigint[] = [];
+  #nextFd = 3;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  // What the program under test uses.
+  stat(path: string): Stat | null {
+    const inode = this.names.get(path);
+    if (inode) return this.#stat(inode);
+    if ([...this.names.keys()].some((name) => name.startsWith(`${path}/`))) {
+      return { kind: "directory", dev: 1, ino: BigInt(path.length), birth: 1n, size: 0, mtime: this.changed, links: 1 };
+    }
+    return null;
+  }
+
+  async statLater(path: string): Promise<Stat | null> {
+    return this.stat(path);
+  }
+
+  fstat(fd: number): Stat {
+    return this.#stat(this.#inode(fd));
+  }
+
+  open(path: string): number | null {
+    const inode = this.names.get(path);
+    if (!inode) return null;
+    if (this.fds.size >= this.maxFds) throw Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE" });
+    inode.open++;
+    this.fds.set(this.#nextFd, inode);
+    return this.#nextFd++;
+  }
+
+  close(fd: number): void {
+    const inode = this.#inode(fd);
+    if (inode.links === 0 && inode.open === 1) this.onLastClose(inode);
+    this.fds.delete(fd);
+    inode.open--;
+    this.#reap(inode);
+  }
+
+  read(fd: number, target: Uint8Array, offset: number, length: number, position: number | null): number {
+    const { data } = this.#inode(fd);
+    const from = position ?? 0;
+    const n = Math.max(0, Math.min(length, data.length - from));
+    target.set(data.subarray(from, from + n), offset);
+    return n;
+  }
+
+  async readLater(fd: number, target: Uint8Array, offset: number, length: number, position: number): Promise<number> {
+    return this.read(fd, target, offset, length, position);
+  }
+
+  readdir(path: string): DirEntry[] | null {
+    const entries: DirEntry[] = [];
+    for (const name of this.names.keys()) {
+      if (name.startsWith(`${path}/`)) entries.push({ name: name.slice(path.length + 1), kind: "file" });
+    }
+    return entries;
+  }
+
+  async readdirLater(path: string): Promise<DirEntry[] | null> {
+    return this.readdir(path);
+  }
+
+  realpath(path: string): string | null {
+    return path;
+  }
+
+  watch(): null {
+    return null;
+  }
+
+  traits(): Traits {
+    return this.traitsOfAll;
+  }
+
+  // What writers and rotators do.
+  append(path: string, bytes: string | Uint8Array): Inode {
+    const inode = this.names.get(path) ?? this.create(path);
+    inode.data = Buffer.concat([inode.data, Buffer.from(bytes as string)]);
+    inode.mtime = this.#stamp();
+    return inode;
+  }
+
+  create(path: string): Inode {
+    this.unlink(path);
+    const ino = this.#free.pop() ?? this.#nextIno++;
+    const inode: Inode = {
+      ino,
+      birth: 1_000_000_000n + ++this.#births,
+      data: Buffer.alloc(0),
+      mtime: this.#stamp(),
+      links: 1,
+      open: 0,
+    };
+    this.names.set(path, inode);
+    this.changed = this.#stamp();
+    return inode;
+  }
+
+  rename(from: string, to: string): void {
+    const inode = this.names.get(from);
+    if (!inode) return;
+    this.unlink(to);
+    this.names.delete(from);
+    this.names.set(to, inode);
+    this.changed = this.#stamp();
+  }
+
+  truncate(path: string): void {
+    const inode = this.names.get(path);
+    if (!inode) return;
+    inode.data = Buffer.alloc(0);
+    inode.mtime = this.#stamp();
+  }
+
+  copy(from: string, to: string): void {
+    const source = this.names.get(from);
+    if (source) this.create(to).data = Buffer.from(source.data);
+  }
+
+  unlink(path: string): void {
+    const inode = this.names.get(path);
+    if (!inode) return;
+    this.names.delete(path);
+    this.changed = this.#stamp();
+    inode.links--;
+    this.#reap(inode);
+  }
+
+  /** Replaces `path` by a compressed file with the same times. */
+  compress(path: string, to: string, codec: (bytes: Buffer) => Buffer): void {
+    const source = this.names.get(path);
+    if (!source) return;
+    const target = this.create(to);
+    target.data = codec(source.data);
+    target.mtime = source.mtime;
+    this.unlink(path);
+  }
+
+  #stat(inode: Inode): Stat {
+    const { ino, birth, mtime, links } = inode;
+    return { kind: "file", dev: 1, ino, birth, size: inode.data.length, mtime, links };
+  }
+
+  #inode(fd: number): Inode {
+    const inode = this.fds.get(fd);
+    if (!inode) throw Object.assign(new Error("EBADF: bad file descriptor"), { code: "EBADF" });
+    return inode;
+  }
+
+  #reap(inode: Inode): void {
+    if (inode.links === 0 && inode.open === 0) this.#free.push(inode.ino);
+  }
+
+  #stamp(): number {
+    return Math.floor(this.#clock.now() / this.tick) * this.tick;
+  }
+}

@@ -1,0 +1,334 @@
+/** Random actions of a writer, a rotator, an agent and its sink, and the oracle over what arrived. */
+import { gzipSync, zstdCompressSync } from "node:zlib";
+import type { FileState } from "../../src/state/types.ts";
+import { createTailer, type TailEnv } from "../../src/tail/tailer.ts";
+import type { Tailer, TailOptions } from "../../src/tail/types.ts";
+import { defaults } from "./follower.ts";
+import { type Inode, ManualClock, MemoryFs } from "./memory-fs.ts";
+
+export type Action =
+  | { do: "write"; lines: number }
+  | { do: "partial" }
+  | { do: "rename"; create: boolean }
+  | { do: "copytruncate"; regrow: number }
+  | { do: "truncate"; regrow: number }
+  | { do: "delete" }
+  | { do: "recreate"; lines: number }
+  | { do: "renameOver"; lines: number }
+  | { do: "compress"; zstd: boolean }
+  | { do: "stop" }
+  | { do: "kill" }
+  | { do: "start" }
+  | { do: "steps"; n: number }
+  | { do: "tick"; ms: number }
+  | { do: "settle"; share: number }
+  | { do: "checkpoint" };
+
+export interface World {
+  /** Rotated names match the patterns too. */
+  wide: boolean;
+  /** Every content begins with the same 1.2 KB. */
+  header: boolean;
+  /** Bytes of a line's padding. */
+  padding: number;
+  maxOpenFiles: number;
+}
+
+const path = "/log/app.log";
+const generations = 4;
+
+export class Model {
+  readonly clock = new ManualClock();
+  readonly fs = new MemoryFs(this.clock);
+  readonly problems: string[] = [];
+  readonly trace: string[] = [];
+  readonly #world: World;
+  readonly #mutants: TailEnv["mutants"];
+  readonly #options: TailOptions;
+  #tailer: Tailer | null = null;
+  #journal = new Map<string, FileState>();
+  #written = 0;
+  #partial = false;
+  #last = -1;
+  readonly #delivered = new Map<number, number>();
+  readonly #mayRepeat = new Map<number, number>();
+  #flying: { file: number; to: number; key: string; records: { number: number; end: number }[] }[] = [];
+  #recent: { key: string; number: number; end: number }[] = [];
+
+  constructor(world: World, mutants: TailEnv["mutants"] = new Set()) {
+    this.#world = world;
+    this.#mutants = mutants;
+    this.#options = {
+      ...defaults,
+      paths: [world.wide ? `${path}*` : path],
+      from: "beginning",
+      pollMin: 10,
+      pollMax: 1000,
+      maxOpenFiles: world.maxOpenFiles,
+    };
+    this.fs.onLastClose = (inode) => {
+      const missing = numbersIn(inode).filter(
+        (number) => !this.#delivered.has(number) && !this.#elsewhere(number, inode),
+      );
+      if (this.#tailer && missing.length > 0)
+        this.problems.push(`closed a deleted file with unread lines ${missing.slice(0, 5)}`);
+    };
+    this.#write(3);
+  }
+
+  async run(actions: readonly Action[]): Promise<void> {
+    await this.#start();
+    this.#steps(5);
+    for (const action of actions) await this.#do(action);
+    await this.#finish();
+  }
+
+  async #do(action: Action): Promise<void> {
+    this.trace.push(JSON.stringify(action));
+    this.clock.advance(4.1);
+    switch (action.do) {
+      case "write":
+        return this.#write(action.lines);
+      case "partial":
+        this.fs.append(path, `P${"p".repeat(this.#world.padding)}`);
+        this.#partial = true;
+        return;
+      case "rename":
+        this.#shift();
+        this.fs.rename(path, `${path}.1`);
+        if (action.create) this.fs.create(path);
+        return;
+      case "copytruncate":
+        if (!this.fs.names.has(path)) return;
+        this.#shift();
+        this.fs.copy(path, `${path}.1`);
+        this.clock.advance(4.1);
+        this.fs.truncate(path);
+        if (action.regrow > 0) this.#write(action.regrow);
+        return;
+      case "truncate":
+        this.fs.truncate(path);
+        if (action.regrow > 0) this.#write(action.regrow);
+        return;
+      case "delete":
+        return this.fs.unlink(path);
+      case "recreate":
+        this.fs.unlink(path);
+        return this.#write(action.lines);
+      case "renameOver": {
+        const aside = "/log/new.tmp";
+        this.fs.create(aside);
+        this.#write(action.lines, aside);
+        return this.fs.rename(aside, path);
+      }
+      case "compress":
+        for (let i = 1; i <= generations; i++) {
+          if (!this.fs.names.has(`${path}.${i}`)) continue;
+          if (action.zstd) this.fs.compress(`${path}.${i}`, `${path}.${i}.zst`, zstdCompressSync);
+          else this.fs.compress(`${path}.${i}`, `${path}.${i}.gz`, gzipSync);
+          return;
+        }
+        return;
+      case "stop":
+        return this.#stop();
+      case "kill":
+        return this.#kill();
+      case "start":
+        return this.#start();
+      case "steps":
+        return this.#steps(action.n);
+      case "tick":
+        return this.#tick(action.ms);
+      case "settle":
+        return this.#settle(action.share);
+      case "checkpoint":
+        return this.#checkpoint();
+    }
+  }
+
+  #write(lines: number, to = path): void {
+    let text = "";
+    const inode = this.fs.names.get(to);
+    if (this.#world.header && (inode?.data.length ?? 0) === 0) text += `H${"header".repeat(200)}\n`;
+    if (this.#partial && to === path) {
+      text += "Qq\n";
+      this.#partial = false;
+    }
+    for (let i = 0; i < lines; i++) text += line(this.#written++, this.#world.padding);
+    this.fs.append(to, text);
+    this.clock.advance(4.1); // more than a tick: of the same tick nobody can tell which came first
+  }
+
+  #shift(): void {
+    for (const end of ["", ".gz", ".zst"]) this.fs.unlink(`${path}.${generations}${end}`);
+    for (let i = generations - 1; i >= 1; i--) {
+      for (const end of ["", ".gz", ".zst"]) this.fs.rename(`${path}.${i}${end}`, `${path}.${i + 1}${end}`);
+    }
+  }
+
+  async #start(): Promise<void> {
+    if (this.#tailer) return;
+    const tailer = createTailer(this.#options, {
+      fs: this.fs,
+      clock: this.clock,
+      random: Math.random,
+      ...(this.#mutants ? { mutants: this.#mutants } : {}),
+    });
+    this.#tailer = tailer;
+    tailer.onEvent((event) =>
+      this.trace.push(
+        `  ${event.level} ${event.name}: ${event.message}${event.cause ? ` ${String((event.cause as Error).stack)}` : ""}`,
+      ),
+    );
+    await tailer.start(JSON.parse(JSON.stringify([...this.#journal.values()])));
+    this.#checkpoint();
+  }
+
+  #stop(): void {
+    if (!this.#tailer) return;
+    this.#settle(1);
+    this.#checkpoint();
+    const tailer = this.#tailer;
+    this.#tailer = null;
+    tailer.close();
+    this.#recent = [];
+  }
+
+  /** What was delivered and is not in the journal may come again. */
+  #kill(): void {
+    if (!this.#tailer) return;
+    const tailer = this.#tailer;
+    this.#tailer = null;
+    tailer.close();
+    for (const { key, number, end } of this.#recent) {
+      if (end > (this.#journal.get(key)?.position ?? 0))
+        this.#mayRepeat.set(number, (this.#mayRepeat.get(number) ?? 0) + 1);
+    }
+    this.#recent = [];
+    this.#flying = [];
+  }
+
+  #steps(n: number): void {
+    const tailer = this.#tailer;
+    for (let i = 0; tailer && i < n; i++) {
+      const lines = tailer.next();
+      if (!lines) return;
+      const key = tailer.snapshot(lines.file)!.key;
+      const records: { number: number; end: number }[] = [];
+      for (let r = 0; r < lines.count; r++) {
+        const text = Buffer.from(lines.bytes.subarray(lines.starts[r], lines.ends[r])).toString();
+        const number = this.#judge(text);
+        if (number === null) continue;
+        records.push({ number, end: lines.base + lines.nexts[r]! });
+        this.#recent.push({ key, number, end: lines.base + lines.nexts[r]! });
+      }
+      this.trace.push(`    got ${lines.base}..${lines.to} of ${lines.file} ${records.map((x) => x.number)}`);
+      this.#flying.push({ file: lines.file, to: lines.to, key, records });
+    }
+  }
+
+  /** Checks one record; its number, or null for what is not a numbered line. */
+  #judge(text: string): number | null {
+    const parsed = parse(text);
+    if (parsed === null) {
+      if (!/^(H(header)*|(Pp*)*(Qq)?)$/.test(text)) this.problems.push(`garbage: ${text.slice(0, 80)}`);
+      return null;
+    }
+    const seen = this.#delivered.get(parsed) ?? 0;
+    this.#delivered.set(parsed, seen + 1);
+    if (seen > 0) {
+      const tokens = this.#mayRepeat.get(parsed) ?? 0;
+      if (tokens === 0) this.problems.push(`line ${parsed} came again`);
+      else this.#mayRepeat.set(parsed, tokens - 1);
+    } else if (parsed < this.#last) this.problems.push(`line ${parsed} came after ${this.#last}`);
+    else this.#last = parsed;
+    return parsed;
+  }
+
+  #tick(ms: number): void {
+    const end = this.clock.monotonic() + ms;
+    for (;;) {
+      this.#steps(1000);
+      const left = end - this.clock.monotonic();
+      if (left <= 0) return;
+      this.clock.advance(Math.min(left, Math.max(1, this.#tailer?.wait() ?? left)));
+    }
+  }
+
+  /** Settles the oldest chunks in flight, the last of them perhaps in part. */
+  #settle(share: number): void {
+    let n = Math.ceil(this.#flying.length * share);
+    while (n-- > 0) {
+      const chunk = this.#flying.shift()!;
+      const part =
+        share < 1 && n === 0 && chunk.records.length > 1 ? chunk.records[chunk.records.length >> 1]!.end : chunk.to;
+      this.#tailer?.settled(chunk.file, part);
+      if (part < chunk.to) this.#flying.unshift(chunk);
+    }
+  }
+
+  #checkpoint(): void {
+    if (!this.#tailer) return;
+    for (const id of this.#tailer.changed()) {
+      const state = this.#tailer.snapshot(id);
+      if (state) this.#journal.set(state.key, JSON.parse(JSON.stringify(state)));
+    }
+    for (const key of this.#tailer.forgotten()) this.#journal.delete(key);
+    this.#recent = this.#recent.filter(({ key, end }) => end > (this.#journal.get(key)?.position ?? 0));
+  }
+
+  /** Runs on until nothing more can come, then asks for everything that could be reached. */
+  async #finish(): Promise<void> {
+    this.trace.push("finish");
+    await this.#start();
+    for (let i = 0; i < 40; i++) {
+      this.#tick(i < 20 ? 500 : 10_000);
+      this.#settle(1);
+      this.#checkpoint();
+    }
+    const wanted = new Set<number>();
+    for (const inode of this.fs.names.values()) for (const number of numbersIn(inode)) wanted.add(number);
+    const missing = [...wanted].filter((number) => !this.#delivered.has(number)).sort((a, b) => a - b);
+    if (missing.length > 0) this.problems.push(`never came: ${missing.length} lines, ${missing.slice(0, 8)}`);
+    this.#stop();
+    const after = this.problems.length;
+    await this.#start();
+    this.#tick(3000);
+    if (this.problems.length > after) this.problems.push("(after a clean stop)");
+    this.#stop();
+  }
+
+  #elsewhere(number: number, not: Inode): boolean {
+    for (const inode of this.fs.names.values()) if (inode !== not && numbersIn(inode).includes(number)) return true;
+    return false;
+  }
+}
+
+function line(number: number, padding: number): string {
+  return `${number} ${"x".repeat(padding)} ${(number * 7919) % 9973};\n`;
+}
+
+function parse(text: string): number | null {
+  const match = /^(\d+) x* (\d+);$/.exec(text);
+  if (!match) return null;
+  const number = Number(match[1]);
+  return Number(match[2]) === (number * 7919) % 9973 ? number : null;
+}
+
+import { gunzipSync, zstdDecompressSync } from "node:zlib";
+
+function numbersIn(inode: Inode): number[] {
+  const { data } = inode;
+  const plain =
+    data[0] === 0x1f && data[1] === 0x8b
+      ? gunzipSync(data)
+      : data[0] === 0x28 && data[1] === 0xb5
+        ? zstdDecompressSync(data)
+        : data;
+  const numbers: number[] = [];
+  for (const text of plain.toString().split("\n")) {
+    const number = parse(text);
+    if (number !== null) numbers.push(number);
+  }
+  return numbers;
+}

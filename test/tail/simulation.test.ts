@@ -1,0 +1,70 @@
+/**
+ * Random actions against a model. A failing case prints its seed and path; run it again with LOGAGENT_SIM_SEED (and
+ * LOGAGENT_SIM_PATH for the shrunk case). LOGAGENT_SIM_SEEDS sets how many cases run.
+ */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import type { Mutant } from "../../src/tail/context.ts";
+import { type Action, Model, type World } from "./model.ts";
+
+const action: fc.Arbitrary<Action> = fc.oneof(
+  { weight: 10, arbitrary: fc.record({ do: fc.constant("write" as const), lines: fc.integer({ min: 1, max: 30 }) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({ do: fc.constant("tick" as const), ms: fc.constantFrom(1, 5, 15, 100, 1500, 70_000) }),
+  },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant("steps" as const), n: fc.integer({ min: 1, max: 3 }) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("settle" as const), share: fc.constantFrom(0.1, 0.5, 1) }) },
+  { weight: 4, arbitrary: fc.constant<Action>({ do: "checkpoint" }) },
+  { weight: 2, arbitrary: fc.constant<Action>({ do: "partial" }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("rename" as const), create: fc.boolean() }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("copytruncate" as const), regrow: fc.constantFrom(0, 1, 40) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("truncate" as const), regrow: fc.constantFrom(0, 1, 40) }) },
+  { weight: 1, arbitrary: fc.constant<Action>({ do: "delete" }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("recreate" as const), lines: fc.integer({ min: 1, max: 40 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("renameOver" as const), lines: fc.integer({ min: 1, max: 20 }) }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("compress" as const), zstd: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.constant<Action>({ do: "stop" }) },
+  { weight: 2, arbitrary: fc.constant<Action>({ do: "kill" }) },
+  { weight: 5, arbitrary: fc.constant<Action>({ do: "start" }) },
+);
+
+const world: fc.Arbitrary<World> = fc.record({
+  wide: fc.boolean(),
+  header: fc.boolean(),
+  padding: fc.constantFrom(0, 30, 400),
+  maxOpenFiles: fc.constantFrom(1, 2, 100),
+});
+
+const cases = fc.tuple(world, fc.array(action, { minLength: 5, maxLength: 50, size: "max" }));
+
+async function check(runs: number, mutants: Mutant[] = []): Promise<fc.RunDetails<[[World, Action[]]]>> {
+  const seed = process.env.LOGAGENT_SIM_SEED;
+  return await fc.check(
+    fc.asyncProperty(cases, async ([world, actions]) => {
+      const model = new Model(world, new Set(mutants));
+      await model.run(actions);
+      if (model.problems.length > 0)
+        throw new Error(`${model.problems.slice(0, 5).join("\n")}\n${model.trace.slice(-120).join("\n")}`);
+    }),
+    {
+      numRuns: runs,
+      endOnFailure: mutants.length > 0,
+      ...(seed ? { seed: Number(seed) } : {}),
+      ...(process.env.LOGAGENT_SIM_PATH ? { path: process.env.LOGAGENT_SIM_PATH } : {}),
+    },
+  );
+}
+
+test("random rotations, stops and kills against a model: nothing reachable is lost, nothing comes twice after a clean stop", async () => {
+  const runs = Number(process.env.LOGAGENT_SIM_SEEDS ?? 2000);
+  const result = await check(runs);
+  if (result.failed)
+    throw new Error(
+      `seed ${result.seed}, path ${result.counterexamplePath}: ${JSON.stringify(result.counterexample)}\n${String((result.errorInstance as Error)?.message)}`,
+    );
+  expect(result.numRuns).toBe(runs);
+}, 3_600_000);
