@@ -51,6 +51,7 @@ export abstract class BaseProducer implements Sink {
       batchBytes: options.batchBytes,
       requestTimeout: options.requestTimeout ?? 30_000,
       transactionalId: options.transactionalId ?? null,
+      firstSequence: options.firstSequence ?? 0,
     };
     this.sender = new Sender(client, senderOptions, this.accumulator, clock, random, this.hooks());
   }

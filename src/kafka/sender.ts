@@ -26,6 +26,8 @@ export interface SenderOptions {
   /** Milliseconds after which the client gives a request up. */
   requestTimeout: number;
   transactionalId: string | null;
+  /** Of every partition, for tests of the wrap; default 0. */
+  firstSequence: number;
 }
 
 export interface SenderHooks {
@@ -150,7 +152,7 @@ export class Sender {
     if (queue.producer && queue.unacked.length > 0) return true;
     const producer = this.hooks.producer();
     if (!producer) return false;
-    if (queue.producer === null) queue.startWith(producer);
+    if (queue.producer === null) queue.startWith(producer, this.options.firstSequence);
     return true;
   }
 

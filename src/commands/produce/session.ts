@@ -1,0 +1,153 @@
+/** One run of produce: topics looked up, records appended as fast as there is room, and an end that is certain. */
+import { LogagentError } from "../../errors.ts";
+import type { Batch, Outcome, Route, Sink, SinkEvent } from "../../kafka/sink.ts";
+import type { Lines } from "../../lines.ts";
+import type { Log } from "../../observe/log.ts";
+import { sliceLines } from "./records.ts";
+
+export interface SessionOptions {
+  /** Milliseconds without an acknowledgement, while one is waited for, after which it is given up. */
+  timeout: number;
+  /** Milliseconds after which records that are not acknowledged are given up; null: never. */
+  deliveryTimeout: number | null;
+  /** Records per second; 0 is no limit. */
+  rate: number;
+  onAcked: (batch: Batch, outcome: Extract<Outcome, { kind: "acked" }>) => void;
+}
+
+/** With a rate: that many portions a second. */
+const PORTIONS = 20;
+
+export class Session {
+  dropped = 0;
+  private readonly sink: Sink;
+  private readonly options: SessionOptions;
+  private readonly log: Log;
+  private readonly prepared = new Set<string>();
+  /** What was appended, oldest first: when, and how many records until then. */
+  private readonly appended: { at: number; total: number }[] = [];
+  private total = 0;
+  private settledTotal = 0;
+  private progressAt = performance.now();
+  private trouble: SinkEvent | null = null;
+  private nextPortionAt = 0;
+  private wake: (() => void) | null = null;
+
+  constructor(sink: Sink, options: SessionOptions, log: Log) {
+    this.sink = sink;
+    this.options = options;
+    this.log = log;
+    sink.onSettled((batch, outcome) => this.settled(batch, outcome));
+    sink.onRoom(() => this.wake?.());
+  }
+
+  /** What the sink says of itself: kept for the message when nothing goes on. */
+  noticed(event: SinkEvent): void {
+    if (event.name === "broker-available") this.trouble = null;
+    else if (event.level === "warn" || event.level === "error") this.trouble = event;
+    if (event.name === "producer-state-lost" || event.name === "record-refused") this.log.warn(event.message);
+    else this.log.debug(event.message);
+  }
+
+  private settled(batch: Batch, outcome: Outcome): void {
+    this.progressAt = performance.now();
+    this.settledTotal += batch.count;
+    while (this.appended.length > 0 && (this.appended[0] as { total: number }).total <= this.settledTotal) {
+      this.appended.shift();
+    }
+    if (outcome.kind === "acked") this.options.onAcked(batch, outcome);
+    else this.dropped += batch.count;
+  }
+
+  /** Throws LogagentError: no such topic, not authorized, or BROKER_UNAVAILABLE after the time-out. */
+  async prepare(topic: string): Promise<void> {
+    if (this.prepared.has(topic)) return;
+    const limit = this.options.timeout;
+    await this.within(this.sink.prepare(topic), limit, `no broker answered within ${limit} ms`);
+    this.prepared.add(topic);
+  }
+
+  /** Resolves when the lines are encoded; they may be overwritten then. */
+  async send(lines: Lines, route: Route, signal: AbortSignal): Promise<void> {
+    await this.prepare(route.topic);
+    const { rate } = this.options;
+    if (rate === 0) return this.append(lines, route);
+    const portion = Math.max(1, Math.floor(rate / PORTIONS));
+    for (let from = 0; from < lines.count && !signal.aborted; from += portion) {
+      const part = sliceLines(lines, from, Math.min(from + portion, lines.count));
+      const wait = this.nextPortionAt - performance.now();
+      if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+      this.nextPortionAt = Math.max(performance.now(), this.nextPortionAt) + (part.count * 1000) / rate;
+      // Routes look records up by their number in the whole chunk.
+      await this.append(part, from === 0 ? route : shifted(route, from));
+    }
+  }
+
+  private async append(lines: Lines, route: Route): Promise<void> {
+    while (!this.sink.hasRoom(route.topic)) {
+      const room = new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+      await Promise.race([room, this.stuck()]);
+    }
+    if (this.total === this.settledTotal) this.progressAt = performance.now();
+    this.total += lines.count;
+    this.appended.push({ at: performance.now(), total: this.total });
+    this.sink.append(lines, route);
+  }
+
+  /** Resolves when every record is settled. Throws LogagentError BROKER_UNAVAILABLE when nothing goes on. */
+  async finish(): Promise<void> {
+    for (;;) {
+      if (await this.sink.flush(1000)) return;
+      this.checkProgress();
+    }
+  }
+
+  /** Rejects when nothing goes on; else resolves after a second. */
+  private async stuck(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    this.checkProgress();
+  }
+
+  private checkProgress(): void {
+    const now = performance.now();
+    const { timeout, deliveryTimeout } = this.options;
+    const open = this.total - this.settledTotal;
+    if (now - this.progressAt > timeout) throw this.failure(`${open} records are not acknowledged after ${timeout} ms`);
+    const oldest = this.appended[0];
+    if (deliveryTimeout !== null && oldest && now - oldest.at > deliveryTimeout) {
+      throw this.failure(`${open} records are not acknowledged within --delivery-timeout ${deliveryTimeout} ms`);
+    }
+  }
+
+  private async within<T>(promise: Promise<T>, limit: number, otherwise: string): Promise<T> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(this.failure(otherwise)), limit);
+    });
+    try {
+      return await Promise.race([promise, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private failure(what: string): LogagentError {
+    const why = this.trouble ? ` (${this.trouble.message.replace(/; trying on$/, "")})` : "";
+    return new LogagentError("BROKER_UNAVAILABLE", `producing: ${what}${why}`, this.trouble?.cause);
+  }
+}
+
+function shifted(route: Route, by: number): Route {
+  const shift = <A>(f: A): A => (typeof f === "function" ? (lines: Lines, i: number) => f(lines, i + by) : f) as A;
+  return {
+    ...route,
+    key: shift(route.key),
+    headers: shift(route.headers),
+    ...(route.timestamp ? { timestamp: shift(route.timestamp) } : {}),
+    ...(route.partition ? { partition: shift(route.partition) } : {}),
+    // Plain lines decide by the portion's own bytes, JSON by the record's number.
+    ...(route.tombstone ? { tombstone: route.timestamp ? shift(route.tombstone) : route.tombstone } : {}),
+  };
+}
