@@ -1,0 +1,71 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { CompressionError, codecs, compress, decompress } from "../../src/kafka/compression.ts";
+import { decompressBlock } from "../../src/kafka/lz4-block.ts";
+import { xxhash32 } from "../../src/kafka/xxhash32.ts";
+
+const limit = 4_000_000;
+/** Repeats at all distances, and noise between. */
+const data = fc
+  .array(fc.tuple(fc.uint8Array({ maxLength: 60 }), fc.nat(400)), { maxLength: 30 })
+  .map((parts) => Buffer.concat(parts.flatMap(([bytes, times]) => Array<Uint8Array>(times).fill(bytes))));
+
+for (const codec of codecs) {
+  describe(codec, () => {
+    test("what is compressed comes back", () => {
+      fc.assert(
+        fc.property(data, (bytes) => {
+          expect(Buffer.compare(Buffer.from(decompress(codec, compress(codec, bytes), limit)), bytes)).toBe(0);
+        }),
+        { numRuns: 120 },
+      );
+      for (const size of [0, 1, 12, 13, 65_535, 65_536, 65_537, 262_145, 1_500_000]) {
+        const noise = crypto.getRandomValues(new Uint8Array(Math.min(size, 65_536)));
+        const bytes = Buffer.concat([noise, Buffer.alloc(size - noise.length, 7)]);
+        expect(Buffer.compare(Buffer.from(decompress(codec, compress(codec, bytes), limit)), bytes)).toBe(0);
+      }
+    }, 30_000);
+
+    if (codec === "none") return;
+
+    test("damaged and cut bytes: a result within the limit or CompressionError", () => {
+      fc.assert(
+        fc.property(
+          data,
+          fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 5 }),
+          fc.nat(),
+          (bytes, changes, cut) => {
+            const packed = Buffer.from(compress(codec, bytes));
+            for (const [at, byte] of changes) packed[at % packed.length] = byte;
+            const some = cut % 2 ? packed.subarray(0, cut % packed.length) : packed;
+            try {
+              expect(decompress(codec, some, 100_000).length).toBeLessThanOrEqual(100_000);
+            } catch (error) {
+              expect(error).toBeInstanceOf(CompressionError);
+            }
+          },
+        ),
+        { numRuns: 400 },
+      );
+    }, 30_000);
+
+    test("the result's limit holds to the byte", () => {
+      const packed = compress(codec, Buffer.alloc(1_000_000, "ab"));
+      expect(decompress(codec, packed, 1_000_000).length).toBe(1_000_000);
+      expect(() => decompress(codec, packed, 999_999)).toThrow(CompressionError);
+    });
+  });
+}
+
+test("xxHash32 gives the values of its specification", () => {
+  expect(xxhash32(Buffer.from(""))).toBe(0x02cc5d05);
+  expect(xxhash32(Buffer.from("abc"))).toBe(0x32d153ff);
+  expect(xxhash32(Buffer.from("Nobody inspects the spammish repetition"))).toBe(0xe2293b2f);
+});
+
+test("a match or copy that points before the beginning is damage", () => {
+  // One literal, then a match 2 bytes back; the same as a raw snappy block.
+  const block = Buffer.from([0x10, 0x41, 0x02, 0x00, 0x50, 1, 2, 3, 4, 5]);
+  expect(() => decompressBlock(block, 0, block.length, Buffer.alloc(50), 0, 50, 0)).toThrow("points 2 bytes back");
+  expect(() => decompress("snappy", Buffer.from([0x05, 0x00, 0x41, 0x01, 0x02]), 50)).toThrow("points 2 bytes back");
+});
