@@ -1,8 +1,10 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
+import { run } from "../support/process.ts";
 import { removeDir, tempDir } from "../support/temp.ts";
-import { cli, shell } from "./cli.ts";
+import { cli, main, shell } from "./cli.ts";
 
 const dir = tempDir("main");
 afterAll(() => removeDir(dir));
@@ -155,6 +157,30 @@ describe("pipes", () => {
   test("a closed stderr or stdin does no harm", async () => {
     const { code, stdout } = await shell(`"$@" ${args} 2>&- <&- | wc -l`);
     expect([code, stdout.trim()]).toEqual([0, String(count)]);
+  });
+});
+
+describe("a bug ends with 70 and a short text", () => {
+  test.each([
+    ["thrown in a callback", 'setTimeout(() => { throw new Error("planted"); }, 300);'],
+    ["a rejection nobody handles", 'setTimeout(() => Promise.reject(new Error("planted")), 300);'],
+  ])("%s", async (_, code) => {
+    const preload = join(dir, "planted.ts");
+    writeFileSync(preload, code);
+    // A server that never answers keeps the command busy until then.
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    try {
+      const [bun, ...words] = main;
+      const line = [bun!, "--preload", preload, ...words, "topics", "list", "-b", `127.0.0.1:${port}`];
+      const quiet = await run(line);
+      expect([quiet.code, quiet.stdout]).toEqual([70, ""]);
+      expect(quiet.stderr).toBe("logagent: internal error: planted\nrun again with --log-level debug for details\n");
+      expect((await run([...line, "--log-level", "debug"])).stderr).toContain("planted.ts");
+    } finally {
+      server.close();
+    }
   });
 });
 
