@@ -1,6 +1,6 @@
 /** Connection settings from flags and environment (and, for `tail`, the file) → `ClientOptions`. */
 import { readFileSync } from "node:fs";
-import { LogagentError } from "../errors.ts";
+import { type ErrorCode, LogagentError } from "../errors.ts";
 import type { ClientOptions, SaslOptions, TlsOptions } from "../kafka/client.ts";
 import type { FlagValues } from "./flag.ts";
 import type { connectionFlags } from "./flags.ts";
@@ -108,8 +108,8 @@ async function clientCredentials(
   const body = new URLSearchParams({ grant_type: "client_credentials", ...(scope ? { scope } : {}) });
   const encode = (text: string) => encodeURIComponent(text);
   const authorization = `Basic ${Buffer.from(`${encode(id)}:${encode(secret)}`).toString("base64")}`;
-  const fail = (why: string, cause?: unknown) =>
-    new LogagentError("AUTHENTICATION", `asking ${endpoint} for an OAuth token: ${why}`, cause);
+  const fail = (why: string, cause?: unknown, code: ErrorCode = "AUTHENTICATION") =>
+    new LogagentError(code, `asking ${endpoint} for an OAuth token: ${why}`, cause);
   let response: Response;
   try {
     response = await fetch(endpoint, {
@@ -119,9 +119,17 @@ async function clientCredentials(
       signal: AbortSignal.timeout(10_000),
     });
   } catch (error) {
-    throw fail((error as Error).message, error);
+    throw fail((error as Error).message, error, "BROKER_UNAVAILABLE");
   }
-  if (!response.ok) throw fail(`HTTP ${response.status} ${(await response.text()).slice(0, 200)}`);
+  if (!response.ok) {
+    const why = `HTTP ${response.status} ${(await response.text()).slice(0, 200)}`;
+    // An endpoint in trouble is away like a broker: worth another try.
+    throw fail(
+      why,
+      undefined,
+      response.status >= 500 || response.status === 429 ? "BROKER_UNAVAILABLE" : "AUTHENTICATION",
+    );
+  }
   const answer = (await response.json().catch(() => ({}))) as { access_token?: unknown };
   if (typeof answer.access_token !== "string") throw fail("the answer holds no access_token");
   return answer.access_token;

@@ -46,6 +46,8 @@ export function classifyConnectionError(
   security: { tls: boolean; sasl: string | null },
 ): ConnectionError {
   if (error instanceof ConnectionError) return error;
+  // Ours already, for example of the OAuth token's endpoint: it knows best who can mend it.
+  if (error instanceof LogagentError) return new ConnectionError(error.code, broker, stage, error.message, error);
   const { name = "", code = "", type = "", message = "" } = error as Record<string, string | undefined>;
   const text = message.replace(/^Connection error: /, "");
   if (name === "KafkaJSSASLAuthenticationError" || /^(SASL_AUTH|UNSUPPORTED_SASL|ILLEGAL_SASL)/.test(type)) {
@@ -74,6 +76,8 @@ function tlsReason(code: string, text: string): string {
 function hint(stage: ConnectionStage, code: string, security: { tls: boolean; sasl: string | null }): string {
   if (code !== "" && code !== "ECONNRESET" && code !== "EPIPE") return "";
   if (stage === "handshake" && !security.tls) return "; the listener may need TLS";
+  // A TLS socket counts as connecting until its handshake is done.
+  if (stage === "connecting" && code === "ECONNRESET" && security.tls) return "; the listener may not speak TLS";
   if (stage === "handshake" && security.tls)
     return "; the listener may not speak TLS or may require a client certificate";
   if (stage === "authenticating" && security.sasl === null) return "; the listener may require SASL";
