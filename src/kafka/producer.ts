@@ -56,6 +56,9 @@ class Producer extends BaseProducer {
         this.settle(batch, outcome);
         if (this.isEmpty) for (const wake of this.waiters.splice(0)) wake();
       },
+      split: (_, parts) => {
+        this.unsettled += parts.length - 1;
+      },
       aborted: () => {},
       newProducer: () => this.initialise(),
       producer: () => this.stamp,

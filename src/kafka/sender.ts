@@ -34,6 +34,8 @@ export interface SenderHooks {
   event(event: SinkEvent): void;
   /** The batch is done: acknowledged or refused for good. It is already out of its partition's queue. */
   done(batch: RecordBatch, outcome: Outcome): void;
+  /** The batch is replaced by these. */
+  split(batch: RecordBatch, parts: readonly RecordBatch[]): void;
   /** In a transaction: this code ends it. The queue sends nothing more. */
   aborted(error: KafkaError): void;
   /** A fresh identity where the one in use has come to its end; resolves when `PartitionQueue.restart` may be used. */
@@ -362,7 +364,7 @@ export class Sender {
     queue.replace(batch, parts);
     const topic = this.accumulator.topic(batch.topic);
     this.accumulator.account(topic, parts[0].memory + parts[1].memory - memory);
-    this.split?.(batch, parts);
+    this.hooks.split(batch, parts);
     this.hooks.event({
       level: "debug",
       name: "batch-split",
@@ -372,8 +374,6 @@ export class Sender {
     });
   }
 
-  /** Set by a transactional producer, which keeps the list of a transaction's batches. */
-  split: ((batch: RecordBatch, parts: readonly RecordBatch[]) => void) | null = null;
   /** True while a transaction waits for its last requests to end. */
   aborting = false;
 

@@ -47,6 +47,14 @@ export class TransactionalProducer extends BaseProducer implements Transactional
         batch.outcome = outcome;
         this.sending?.cut.waiting.delete(batch);
       },
+      split: (batch, parts) => {
+        const cut = this.sending?.cut;
+        if (!cut) return;
+        cut.batches.splice(cut.batches.indexOf(batch), 1, ...parts);
+        cut.waiting.delete(batch);
+        for (const part of parts) cut.waiting.add(part);
+        this.held += parts.length - 1;
+      },
       aborted: (error) => {
         if (this.sending) this.sending.error ??= error;
         this.sender.aborting = true;
@@ -87,12 +95,6 @@ export class TransactionalProducer extends BaseProducer implements Transactional
     if (!this.identity) throw new Error("sending a cut before setProducer");
     return new Promise((resolve, reject) => {
       this.sending = { cut, error: null, resolve, reject };
-      this.sender.split = (batch, parts) => {
-        cut.batches.splice(cut.batches.indexOf(batch), 1, ...parts);
-        cut.waiting.delete(batch);
-        for (const part of parts) cut.waiting.add(part);
-        this.held++;
-      };
       for (const batch of cut.batches) {
         if (batch.outcome?.kind === "dropped") continue;
         batch.outcome = null;
@@ -117,7 +119,6 @@ export class TransactionalProducer extends BaseProducer implements Transactional
     }
     this.sending = null;
     this.sender.aborting = false;
-    this.sender.split = null;
     if (sending.error) sending.reject(sending.error);
     else sending.resolve();
   }
