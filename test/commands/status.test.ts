@@ -5,7 +5,7 @@ import { silentLog } from "../../src/observe/log.ts";
 import { openState } from "../../src/state/open.ts";
 import type { FileState } from "../../src/state/types.ts";
 import { removeDir, tempDir } from "../support/temp.ts";
-import { cli } from "./cli.ts";
+import { cli, shell } from "./cli.ts";
 
 const dir = tempDir("status");
 const state = join(dir, "state.jsonl");
@@ -42,6 +42,23 @@ test("shows position, size, lag and whether the agent runs", async () => {
   const { stdout } = await cli(["status"], { env: { LOGAGENT_STATE: state } });
   expect(stdout).toContain("agent-7 (not running)");
   expect(stdout).toMatch(/web +\S+a\.log +40 +104 +64 +followed/);
+});
+
+test("a long list arrives whole through a slow pipe", async () => {
+  const path = join(dir, "many.jsonl");
+  const { journal, close } = await openState({ path, log: silentLog, fallBack: true, agentId: null });
+  const one = fileState("a.log", 40);
+  const files = Array.from({ length: 10_000 }, (_, i) => ({
+    ...one,
+    key: `${i}`,
+    path: join(dir, "none", `${i}-${"x".repeat(200)}`),
+  }));
+  await journal.append({ n: journal.nextNumber(), base: 0, files, confirmed: true });
+  await close();
+  const { stdout, stderr } = await shell(`"$@" status --state ${path} -o json | { sleep 0.5; cat; }`);
+  expect(stderr).toBe("");
+  expect(stdout.length).toBeGreaterThan(4_000_000);
+  expect(JSON.parse(stdout).files).toHaveLength(files.length);
 });
 
 test("the config file may name the journal", async () => {
