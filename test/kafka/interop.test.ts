@@ -106,7 +106,7 @@ describe(`ours, seed ${seed}`, () => {
       `key.separator=${between}`,
       `line.separator=${after}`,
       "null.literal=NIL",
-    ].flatMap((property) => ["--formatter-property", property]);
+    ].flatMap((property) => ["--property", property]);
     const args = [
       "--bootstrap-server",
       brokers,
