@@ -18,8 +18,13 @@ export function configOf(inputs: InputConfig[], more: Partial<AgentConfig> = {})
   } as AgentConfig;
 }
 
-export async function until(what: () => boolean): Promise<void> {
-  while (!what()) await new Promise((resolve) => setTimeout(resolve, 1));
+/** Waits for it; throws when it does not come about. */
+export async function until(what: () => boolean, timeout = 8_000): Promise<void> {
+  const end = performance.now() + timeout;
+  while (!what()) {
+    if (performance.now() > end) throw new Error(`it did not come about: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
 }
 
 /** `name` followed by each number from `from` up to `to`. */

@@ -94,6 +94,24 @@ describe("exactly once", () => {
     expect(here.kafka.committed).toEqual(["x"]);
   });
 
+  test("an offset commit whose answer is lost does not take effect in a later transaction", async () => {
+    const here = world();
+    let commits = 0;
+    here.kafka.fault = (step) => {
+      if (step === "end") here.kafka.arrive();
+      return step === "commitOffsets" && ++commits % 3 === 2 ? "late" : "none";
+    };
+    const run = await start(here);
+    for (let i = 0; i < 20; i++) {
+      here.files.append("a", `${i}\n`);
+      await until(() => here.kafka.committed.length === i + 1);
+    }
+    run.agent.stop();
+    expect(await run.ended).toBe(0);
+    expect(commits).toBeGreaterThan(20);
+    expect(here.kafka.wentBack).toBe(false);
+  });
+
   test("an agent that the coordinator's time-out fenced goes on and replays", async () => {
     const here = world();
     const run = await start(here);
@@ -262,4 +280,5 @@ async function lives(seed: number): Promise<void> {
   if (here.kafka.committed.join() !== numbers("a", 0, written).join())
     throw new Error(`seed ${seed}: ${here.kafka.committed}`);
   expect(faults).toBeGreaterThan(0);
+  expect(here.kafka.wentBack).toBe(false);
 }

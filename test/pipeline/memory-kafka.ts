@@ -17,6 +17,8 @@ export class MemoryKafka {
   /** What readers of committed records see. */
   readonly committed: string[] = [];
   offsets = new Map<string, GroupOffset>();
+  /** A committed offset was overwritten by a lower one. */
+  wentBack = false;
   fault: (step: string) => Fault = () => "none";
   /** Requests whose sender has given up; each takes effect, or is void, when `arrive` is called. */
   private late: (() => void)[] = [];
@@ -85,7 +87,10 @@ export class MemoryKafka {
     this.last = commit ? "committed" : "aborted";
     if (!commit) return;
     this.committed.push(...values);
-    for (const offset of offsets) this.offsets.set(offset.topic, offset);
+    for (const offset of offsets) {
+      if (offset.offset < (this.offsets.get(offset.topic)?.offset ?? 0n)) this.wentBack = true;
+      this.offsets.set(offset.topic, offset);
+    }
   }
 
   coordinator(): TransactionCoordinator {
