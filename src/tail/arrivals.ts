@@ -55,8 +55,13 @@ export class Arrivals {
     const missing = registry.missing.get(path);
     let after = missing ? this.generations(missing.file, path, missing.since) : (before ?? null);
     if (after && (after.gone || after.drained || after.done)) after = null;
-    after ??= this.#predecessor(path, stat);
+    after = this.#later(after, this.#predecessor(path, stat));
     return this.add(path, { after, attached: true, from: this.firstScan }) !== null;
+  }
+
+  #later(file: FollowedFile | null, other: FollowedFile | null): FollowedFile | null {
+    if (file === null || file.gone) return other;
+    return other !== null && other.mtime > file.mtime ? other : file;
   }
 
   /** The youngest older generation of the same log that is not drained yet. */
@@ -90,6 +95,8 @@ export class Arrivals {
     const { registry } = this.#context;
     if (file.path !== path)
       this.#context.event("info", "file-renamed", `${file.path} is now ${path}`, { path, file: file.id });
+    if (file.size === 0 && file.read === 0 && stat.size > 0)
+      file.after = this.generations(file.after, file.path, file.lastLook, stat.mtime);
     registry.attach(file, path);
     registry.identify(file, stat);
     file.final = false;
@@ -109,7 +116,7 @@ export class Arrivals {
     return (
       this.#probe(() =>
         withContent(fs, path, (content) =>
-          matchContent(content, { fingerprint: file.fingerprint, marker, position: file.read }),
+          matchContent(content, { fingerprint: file.fingerprint, marker, position: file.read, sample: file.sample }),
         ),
       ) ?? "no"
     );
@@ -194,13 +201,20 @@ export class Arrivals {
       registry.move(file, path);
       file.replaced = true;
     }
-    file.codec = looksCompressed(path) ? this.#probe(() => withContent(fs, path, ({ codec }) => codec)) : null;
+    file.codec = this.#probe(() =>
+      withContent(fs, path, (content) => {
+        if (file.read === 0 && file.fingerprint.length === 0) file.restoreHead(headOf(content));
+        if (file.read === 0) file.sample = sampleOf(content);
+        return content.codec;
+      }),
+    );
     file.gone = false;
     file.complete = file.done && file.codec !== null;
     file.done = file.complete;
     file.final = false;
     file.drained = false;
     file.links = stat.links;
+    file.lastData = this.#context.clock.monotonic();
     file.mtime = stat.mtime;
     if (file.codec === null) file.size = stat.size;
     this.#context.event("info", "file-found-again", `going on with the content of ${path} at ${file.read}`, {
@@ -259,7 +273,17 @@ export class Arrivals {
     for (const { path: sibling, stat } of siblings.reverse()) {
       if (stat.mtime <= since - slack || stat.mtime > until || strictRootName(sibling) !== root || stat.size === 0)
         continue;
-      if (registry.byPath.has(sibling) || registry.copies.has(sibling)) continue;
+      const named = registry.byPath.get(sibling);
+      if (named && !sameFile(named.identity, stat, fs.traits(path).stable)) {
+        // Rotated on since it was looked at: what has its name now may be such a generation.
+        this.#context.look(named);
+        const there = registry.byPath.get(sibling);
+        if (there && there !== named && there.read === 0) {
+          there.after = last;
+          last = there;
+        }
+      }
+      if (named || registry.copies.has(sibling)) continue;
       const holder = registry.atInode(stat);
       if (
         holder &&
@@ -268,7 +292,11 @@ export class Arrivals {
       )
         continue;
       if (registry.relatives(sibling).some((other) => this.#covers(other, sibling))) continue;
-      const added = this.add(sibling, { after: last, attached: this.#context.discovery.matches(sibling), from: false });
+      const added = this.add(sibling, {
+        after: this.#later(last, until < Number.POSITIVE_INFINITY ? null : this.#predecessor(sibling, stat)),
+        attached: this.#context.discovery.matches(sibling),
+        from: false,
+      });
       if (!added) continue;
       added.replaced = true;
       registry.setLastAt(path, added);
@@ -335,7 +363,7 @@ export class Arrivals {
       if (content.codec === null && (stat.size > position || !attached || descriptors.hasRoom)) {
         descriptors.keep(file, fd);
         fd = null;
-      }
+      } else if (!attached) descriptors.open(file);
       this.#context.event("info", "file-found", `following ${path} from ${position}`, { path, file: file.id });
       this.#context.schedule(file, options.pollMin);
       if (!file.complete) this.#context.enqueue(file);

@@ -47,11 +47,14 @@ export interface Expected {
   marker: ContentHash | null;
   /** Bytes it must have at least. */
   position: number;
+  /** Unread bytes that were seen once. */
+  sample: { from: number; bytes: Buffer } | null;
 }
 
 /** Does the content begin as the fingerprint says, and have the marker's bytes in their place? */
-export function matchContent(content: Content, { fingerprint, marker, position }: Expected): Match {
+export function matchContent(content: Content, { fingerprint, marker, position, sample }: Expected): Match {
   if (content.complete && content.size < position) return "no";
+  if (sample && content.complete && !content.read(sample.from, sample.bytes.length).equals(sample.bytes)) return "no";
   const near = matchHash(content, fingerprint);
   if (near !== "yes" || marker === null) return near;
   return matchHash(content, marker);

@@ -107,14 +107,20 @@ export class Descriptors {
     this.#open.add(file);
   }
 
-  /** Closes one file that has nothing unsent and nothing unsettled; looks at its size last, so that no write is missed. */
+  /** Closes one file that has nothing unsettled: rather one that was handed out whole than one with an incomplete line. */
   #evict(): boolean {
+    return this.#evictOne(true) || this.#evictOne(false);
+  }
+
+  /** Looks at the size last, so that no write is missed. */
+  #evictOne(whole: boolean): boolean {
     let tries = evictionTries;
     for (const file of this.#open) {
       if (tries-- === 0) break;
-      if (!file.attached || !file.settledAll || file.queued || !(file.source instanceof PlainSource)) continue;
+      if (!file.attached || !file.settledAll || file.queued || !file.drained || !(file.source instanceof PlainSource))
+        continue;
       const stat = this.#fs.fstat(file.source.fd);
-      if (stat.size !== file.read || stat.links === 0) continue;
+      if (stat.size !== (whole ? file.read : file.size) || stat.links === 0) continue;
       this.close(file);
       return true;
     }

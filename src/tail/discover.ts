@@ -36,6 +36,11 @@ export class Discovery {
     return this.#literal.includes(path) || (this.#included(path) && !this.#excluded(path));
   }
 
+  /** Is it one of the paths without magic? */
+  named(path: string): boolean {
+    return this.#literal.includes(path);
+  }
+
   /** Could something that happened to this name bring a new file? (A directory may have appeared below a glob.) */
   concerns(path: string): boolean {
     return this.#globs.some((glob) => glob.segments.length > 1) || this.matches(path);

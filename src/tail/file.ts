@@ -119,7 +119,9 @@ export class FollowedFile implements Scheduled {
     return this.#after;
   }
 
+  /** Never closes a circle: of two files that would wait for each other the later wish is dropped. */
   set after(file: FollowedFile | null) {
+    for (let other = file; other; other = other.#after) if (other === this) return;
     this.#after = file;
     if (file) file.awaited = true;
   }

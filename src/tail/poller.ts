@@ -137,11 +137,14 @@ export class Poller {
       if (!file.queued) file.verifiedAt = this.#context.clock.now();
       return;
     }
-    if (stat.size < file.read && !this.#context.mutants.has("ignore-truncation")) {
+    if (
+      (stat.size < file.read || (file.read === 0 && stat.size < file.size)) &&
+      !this.#context.mutants.has("ignore-truncation")
+    ) {
       this.#rotation.truncated(file, stat.size);
       return;
     }
-    if (file.size === 0 && file.read === 0 && file.attached) this.#rotation.appeared(file);
+    if (file.size === 0 && file.read === 0 && file.attached) this.#rotation.appeared(file, file.path, stat.mtime);
     if (stat.size > file.size) file.lastData = this.#context.clock.monotonic();
     file.size = stat.size;
     file.mtime = stat.mtime;

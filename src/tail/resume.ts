@@ -27,7 +27,7 @@ export function resume(context: Context, arrivals: Arrivals, files: readonly Fol
     if (found) arrivals.adopt(file, found);
     else if (!file.done) missing.push(file);
     if (found?.path !== path && isLater(file, left.get(path))) left.set(path, file);
-    if (found?.path === path && file.read === 0) untouched.push(file);
+    if (found && file.read === 0) untouched.push(file);
   }
   for (const file of missing) {
     const copy = arrivals.findCopy(file);
@@ -39,6 +39,9 @@ export function resume(context: Context, arrivals: Arrivals, files: readonly Fol
       });
   }
   chain(files.filter((file) => !file.gone && !file.complete));
+  // Where nothing is settled a common header may be all that agrees: the file may have been truncated, its content copied.
+  for (const file of untouched)
+    file.after = arrivals.generations(file.after, home(context, file.path), file.lastLook, file.mtime);
   for (const [path, file] of left) {
     registry.setLastAt(path, file);
     if (!registry.byPath.has(path)) registry.missing.set(path, { file, since: file.lastLook });
@@ -46,8 +49,6 @@ export function resume(context: Context, arrivals: Arrivals, files: readonly Fol
     const there = registry.byPath.get(path);
     if (there && last !== file) there.after = last;
   }
-  // Where nothing is settled a common header may be all that agrees: the file may have been truncated, its content copied.
-  for (const file of untouched) file.after = arrivals.generations(file.after, file.path, file.lastLook);
 }
 
 function isLater(file: FollowedFile, other: FollowedFile | undefined): boolean {

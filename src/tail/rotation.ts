@@ -19,7 +19,7 @@ export class Rotation {
 
   /** The name is gone (`stat` null) or leads to another file. */
   moved(file: FollowedFile, stat: Stat | null): void {
-    const { registry, fs, options, mutants } = this.#context;
+    const { registry, fs, options, mutants, discovery } = this.#context;
     if (stat?.kind === "file" && !fs.traits(file.path).stable && this.#arrivals.matches(file, file.path) === "yes") {
       // Inode numbers or birth times mean little here, and the content is what it was.
       registry.identify(file, stat);
@@ -40,22 +40,25 @@ export class Rotation {
     );
     if (mutants.has("drop-at-rename")) this.lose(file, 0);
     else if (file.complete) this.lose(file, 0);
-    else if (!file.source) this.#findClosed(file);
+    else if (!file.source) this.search(file);
     if (file.source instanceof PlainSource) {
       const own = fs.fstat(file.source.fd);
       if (!this.#keptContent(file)) this.truncated(file, own.size);
       else {
+        file.growHead(headOf(contentOf(fs, file.source.fd, "")), 0);
+        if (file.size === 0 && file.read === 0) this.appeared(file, path, own.mtime);
         file.size = own.size;
         file.links = own.links;
         file.mtime = own.mtime;
-        file.growHead(headOf(contentOf(fs, file.source.fd, "")), 0);
       }
     }
     this.#context.enqueue(file);
     this.#context.discoverSoon();
     if (!options.reopen) return;
-    if (stat?.kind === "file") this.#arrivals.found({ path, stat, named: false });
-    else {
+    if (stat?.kind === "file") {
+      // Below a glob the walk comes first: it brings what else appeared in the order of age.
+      if (discovery.named(path)) this.#arrivals.found({ path, stat, named: true });
+    } else {
       const left = registry.missing.get(path);
       if (left) this.#arrivals.generations(left.file, path, left.since);
     }
@@ -70,12 +73,17 @@ export class Rotation {
   #keptContent(file: FollowedFile): boolean {
     const { fs, mutants } = this.#context;
     if (mutants.has("no-marker") || mutants.has("ignore-truncation")) return true;
-    const expected = { fingerprint: file.fingerprint, marker: file.readMarker, position: file.read };
+    const expected = {
+      fingerprint: file.fingerprint,
+      marker: file.readMarker,
+      position: file.read,
+      sample: file.sample,
+    };
     return !(file.source instanceof PlainSource) || matchContent(contentOf(fs, file.source.fd, ""), expected) !== "no";
   }
 
   /** A file without a descriptor lost its name: found by inode beside its path, or as a copy, or lost. */
-  #findClosed(file: FollowedFile): void {
+  search(file: FollowedFile): void {
     const { registry, fs, discovery, descriptors } = this.#context;
     let sibling = null;
     try {
@@ -90,6 +98,7 @@ export class Rotation {
       });
     }
     if (sibling) {
+      if (file.size === 0 && file.read === 0) this.appeared(file, file.path, sibling.stat.mtime);
       this.#context.event("info", "file-renamed", `${file.path} is now ${sibling.path}`, {
         path: sibling.path,
         file: file.id,
@@ -145,18 +154,22 @@ export class Rotation {
     if (copy) this.#arrivals.adopt(file, copy);
     else this.lose(file, unread);
     file.replaced = true;
-    const left = registry.missing.get(path);
-    if (left) left.file = next;
     for (const other of registry.files.values()) if (other.after === file && other !== next) other.after = next;
     const last = this.#arrivals.generations(file, path, since, changed);
-    next.after = last.gone ? null : last;
+    next.after = last.gone ? file.after : last;
+    const left = registry.missing.get(path);
+    if (left) left.file = next;
     this.#context.schedule(next, this.#context.options.pollMin);
     this.#context.enqueue(next);
   }
 
   /** An empty file changed: content may have come and gone since the last look, of which only a copy is left. */
-  appeared(file: FollowedFile): void {
-    file.after = this.#arrivals.generations(file.after, file.path, file.lastLook);
+  appeared(file: FollowedFile, path: string, until: number): void {
+    const { fs } = this.#context;
+    if (file.source instanceof PlainSource) file.growHead(headOf(contentOf(fs, file.source.fd, "")), 0);
+    file.after = this.#arrivals.generations(file.after, path, file.lastLook, until);
+    const left = this.#context.registry.missing.get(path);
+    if (left) left.file = file;
   }
 
   /** Lets a file without a name go when nothing can come from it any more. */

@@ -112,9 +112,9 @@ class FileTailer implements Tailer, Context {
   next(): Lines | null {
     if (this.#closed) return null;
     const now = this.clock.monotonic();
-    if (!this.options.once && now >= this.#nextDiscovery && !this.#discovering) void this.#discover();
     if (now >= this.#nextSweep) this.#sweep(now);
     this.#poller.run(now);
+    if (!this.options.once && now >= this.#nextDiscovery && !this.#discovering) void this.#discover();
     if (this.#ready.length === 0) return null;
     const records = this.#rate.available(now);
     if (records < 1) return null;
@@ -254,7 +254,8 @@ class FileTailer implements Tailer, Context {
     try {
       const opened = this.descriptors.open(file);
       if (opened === "missing" || opened === "other") {
-        this.look(file);
+        if (file.attached) this.look(file);
+        else this.#rotation.search(file);
         return null;
       }
       if (opened === "full" || !file.source) {
