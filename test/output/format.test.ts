@@ -38,8 +38,11 @@ function collect() {
   const chunks: Buffer[] = [];
   const stream = new Writable({
     write(chunk, _encoding, done) {
-      chunks.push(Buffer.from(chunk));
-      setImmediate(done);
+      // As a pipe would: the bytes are taken only when the write is reported done.
+      setImmediate(() => {
+        chunks.push(Buffer.from(chunk));
+        done();
+      });
     },
   });
   return { stream, text: () => Buffer.concat(chunks).toString("latin1") };
