@@ -283,7 +283,7 @@ export class Arrivals {
           last = there;
         }
       }
-      if (named || registry.copies.has(sibling)) continue;
+      if (registry.byPath.has(sibling) || registry.copies.has(sibling)) continue;
       const holder = registry.atInode(stat);
       if (
         holder &&
@@ -293,7 +293,10 @@ export class Arrivals {
         continue;
       if (registry.relatives(sibling).some((other) => this.#covers(other, sibling))) continue;
       const added = this.add(sibling, {
-        after: this.#later(last, until < Number.POSITIVE_INFINITY ? null : this.#predecessor(sibling, stat)),
+        after: this.#later(
+          last?.gone ? last.after : last,
+          until < Number.POSITIVE_INFINITY ? null : this.#predecessor(sibling, stat),
+        ),
         attached: this.#context.discovery.matches(sibling),
         from: false,
       });

@@ -43,6 +43,10 @@ export class FollowedFile implements Scheduled {
   sample: { from: number; bytes: Buffer } | null = null;
   /** No newline in [read, scanned). */
   scanned: number;
+  /** Only NULs in [read, holeScanned). */
+  holeScanned = 0;
+  /** Complete lines wait for the end of their record (multiline). */
+  openGroup = false;
   pending: Pending;
   due = 0;
   slot = -1;

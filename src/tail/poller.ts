@@ -57,6 +57,7 @@ export class Poller {
     const { options, fs } = this.#context;
     this.schedule(file, Math.min(options.pollMax, Math.max(options.pollMin, file.interval * 2)));
     try {
+      if (file.openGroup) this.#context.enqueue(file);
       if (file.fifo) this.#lookAtFifo(file);
       else if (file.attached && fs.traits(file.path).network) this.#lookLater(file);
       else {

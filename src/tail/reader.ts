@@ -80,6 +80,7 @@ export class Reader {
 
   #once(file: FollowedFile, source: Source, limits: ReadLimits): ReadResult | "more" {
     const { maxLineBytes, multiline } = this.#options;
+    file.openGroup = false;
     const buffer = this.#buffer;
     const data = file.tailLength;
     const room = Math.min(buffer.length, data + Math.max(0, file.limit - file.read));
@@ -138,7 +139,10 @@ export class Reader {
       const openEnd = !(atEnd && !long && (limits.flushGroup || file.final));
       const kept = groupLines(buffer, table, multiline, openEnd, data, file.encoding);
       if (kept.records === 0) {
-        if (atEnd || long) return "end";
+        if (atEnd || long) {
+          file.openGroup = true;
+          return "end";
+        }
         if (full && buffer.length < multiline.maxBytes + chunkBytes) {
           this.#grow(2 * buffer.length);
           return "more";
@@ -359,12 +363,12 @@ export class Reader {
   /** Only NULs so far: a hole that a writer without O_APPEND left behind a truncation. Passed once something follows it. */
   #hole(file: FollowedFile, source: Source, known: number): ReadResult {
     const block = Buffer.allocUnsafe(1 << 20);
-    let at = Math.max(file.read + known, file.scanned);
+    let at = Math.max(file.read + known, file.holeScanned);
     for (;;) {
       const n = source.read(block, 0, Math.min(block.length, file.limit - at), at);
       if (n < 0) return "later";
       if (n === 0) {
-        file.scanned = at;
+        file.holeScanned = at;
         return "end";
       }
       const run = nulRun(block, 0, n);

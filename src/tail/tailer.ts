@@ -308,8 +308,7 @@ class FileTailer implements Tailer, Context {
         file.done = true;
         this.registry.changed.add(file.id);
       }
-    } else if (this.options.multiline && file.scanned > file.read)
-      this.schedule(file, this.options.multiline.timeoutMs);
+    } else if (file.openGroup) this.schedule(file, this.options.multiline!.timeoutMs);
     if (this.options.once && file.limit > file.read && file.limit !== Number.POSITIVE_INFINITY)
       this.event(
         "info",
