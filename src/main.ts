@@ -11,9 +11,10 @@ const LINGER = 1000;
 const argv = process.argv.slice(2);
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  // The reader went away (`| head -1`): there is nobody left to write for.
-  if (error.code === "EPIPE") process.exit(process.exitCode ?? 0);
-  crash(error);
+  if (error.code !== "EPIPE") return crash(error);
+  // The reader went away (`| head -1`): there is nobody left to write for. A command that knows how to stop does so.
+  if (process.listenerCount("SIGTERM") > 0) process.emit("SIGTERM", "SIGTERM");
+  else process.exit(process.exitCode ?? 0);
 });
 // stderr may be closed; that must not end the work.
 process.stderr.on("error", () => {});

@@ -19,6 +19,7 @@ export function groupHelp(group: Group): string {
     ...rows,
     "",
     `Help on one of them: ${prefixed(group.name)} <command> --help`,
+    ...(group.name === "logagent" ? ["Version and commit:   logagent --version"] : []),
     "",
   ].join("\n");
 }
