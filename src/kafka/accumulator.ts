@@ -18,6 +18,8 @@ export interface AccumulatorOptions {
   memoryBytes: number;
   compression: Codec;
   compressionLevel?: number;
+  /** Bytes a topic may hold that were never sent: more only wait. Infinity in transactions, which wait for their cut. */
+  unsentBytes: number;
 }
 
 export class Accumulator {
@@ -215,9 +217,11 @@ export class Accumulator {
     this.memory += bytes;
   }
 
-  /** Gives a settled batch's memory back and tells who waits for room. */
+  /** Gives a settled batch's memory back. */
   free(batch: RecordBatch): void {
-    this.account(this.topic(batch.topic), -batch.memory);
+    const topic = this.topic(batch.topic);
+    if (batch.firstSentAt >= 0) topic.sentMemory -= batch.memory;
+    this.account(topic, -batch.memory);
     batch.free();
   }
 
@@ -235,6 +239,7 @@ export class Accumulator {
   private fits(topic: TopicState): boolean {
     const cap = this.options.memoryBytes;
     if (topic.memory === 0) return true;
+    if (topic.memory - topic.sentMemory >= this.options.unsentBytes) return false;
     if (this.topics.size === 1) return this.memory < cap;
     return topic.memory < 3 * (0.75 * cap - this.memory) || topic.memory < (0.25 * cap) / this.topics.size;
   }

@@ -44,7 +44,9 @@ export abstract class BaseProducer implements Sink {
     this.clock = clock;
     this.random = random;
     this.log = log;
-    this.accumulator = new Accumulator(options, clock, random, (batch, queue) => this.closed(batch, queue));
+    const unsentBytes = options.transactionalId === undefined ? unsentLimit(options) : Number.POSITIVE_INFINITY;
+    const closed = (batch: RecordBatch, queue: PartitionQueue) => this.closed(batch, queue);
+    this.accumulator = new Accumulator({ ...options, unsentBytes }, clock, random, closed);
     const senderOptions = {
       acks: options.acks,
       lingerMs: options.lingerMs,
@@ -151,6 +153,11 @@ export abstract class BaseProducer implements Sink {
     this.sender.close();
     await this.client.close();
   }
+}
+
+/** Enough for the next requests of a broker; beyond that the files themselves are the better buffer. */
+function unsentLimit({ batchBytes }: ProducerOptions): number {
+  return Math.max(4 * batchBytes, 4 << 20);
 }
 
 /** Codes, besides the retriable ones, that a restarted coordinator or controller may answer for a while. */

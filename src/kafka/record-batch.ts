@@ -105,7 +105,8 @@ export class RecordBatch implements Batch {
     const fixed = 1 + varlongSize(delta) + keyPart.length + headersPart.length;
     // 5 for the record's length, 5 for its offset delta, 5 for the value's length.
     const worst = fixed + 15;
-    this.reserve(Math.min((ends[to - 1] as number) - (starts[from] as number) + worst * (to - from), limit));
+    const most = (ends[to - 1] as number) - (starts[from] as number) + worst * (to - from);
+    this.reserve(Math.min(most, HEADROOM + limit - this.end));
     let buffer = this.buffer;
     let p = this.end;
     let count = this.count;

@@ -131,6 +131,7 @@ export class Sender {
       else ready.set(node, [queue]);
     }
     for (const [node, queues] of ready) this.sendTo(node, queues, now);
+    if (ready.size > 0) this.accumulator.announceRoom();
     if (this.refreshWanted) next = Math.min(next, this.refresh(now));
     if (next < Number.POSITIVE_INFINITY) this.wakeAt(next, now);
   }
@@ -197,8 +198,10 @@ export class Sender {
     node.requests++;
     const { options } = this;
     for (const [batch] of sent) {
-      if (batch.firstSentAt < 0) batch.firstSentAt = now;
-      else if (batch.unresolved && now - batch.firstSentAt > STATE_LIFETIME) {
+      if (batch.firstSentAt < 0) {
+        batch.firstSentAt = now;
+        this.accumulator.topic(batch.topic).sentMemory += batch.memory;
+      } else if (batch.unresolved && now - batch.firstSentAt > STATE_LIFETIME) {
         this.mayRepeat([batch], "no answer came for so long that the broker may have forgotten the producer");
         batch.unresolved = false;
       }
@@ -363,7 +366,9 @@ export class Sender {
     const parts = batch.split(incrementSequence);
     queue.replace(batch, parts);
     const topic = this.accumulator.topic(batch.topic);
-    this.accumulator.account(topic, parts[0].memory + parts[1].memory - memory);
+    const more = parts[0].memory + parts[1].memory - memory;
+    this.accumulator.account(topic, more);
+    topic.sentMemory += more;
     this.hooks.split(batch, parts);
     this.hooks.event({
       level: "debug",

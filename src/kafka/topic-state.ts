@@ -12,6 +12,8 @@ export class TopicState {
   readonly partitions: PartitionQueue[] = [];
   /** Memory held for this topic's batches, bytes. */
   memory = 0;
+  /** The part of it that was sent and is not settled. */
+  sentMemory = 0;
   /** `hasRoom` said no and nobody has been told of room since. */
   denied = false;
   /** The broker said of it that there is none, or that we may not see it. */
