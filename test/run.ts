@@ -3,12 +3,13 @@
  * shared Kafka node. `npm test -- WORD…` runs only the test files whose path holds a word; `--campaigns` the fault
  * campaigns in their full form. A file named `*.solo.test.ts` runs alone, the others two at a time.
  */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync } from "node:fs";
+
 import { join } from "node:path";
 import { startKafka } from "./kafka/broker.ts";
 import { execute, killAll } from "./support/execute.ts";
 import { readReport } from "./support/report.ts";
+import { removeDir, tempDir } from "./support/temp.ts";
 import { findTool } from "./support/tools.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -78,7 +79,7 @@ async function testFile(name: string, reports: string, env: NodeJS.ProcessEnv): 
 async function runTests(): Promise<void> {
   const files = testFiles();
   if (files.length === 0) throw new Error(`no test file matches ${filters.join(" ")}`);
-  const reports = mkdtempSync(join(tmpdir(), "logagent-reports-"));
+  const reports = tempDir("reports");
   const kafkaStart = performance.now();
   const kafka = await startKafka();
   stages.push({ name: "start Kafka", seconds: since(kafkaStart) });
@@ -100,7 +101,7 @@ async function runTests(): Promise<void> {
   } finally {
     stages.push({ name: "test files", seconds: since(start) });
     await kafka.stop();
-    rmSync(reports, { recursive: true, force: true });
+    removeDir(reports);
   }
 }
 
