@@ -258,7 +258,7 @@ export class Agent {
 
   private async endWhenDone(inputs: Inputs): Promise<void> {
     const { clock } = this.options;
-    while (!(inputs.finished && this.positions.allIdle)) {
+    while (!(this.reached && inputs.finished && this.positions.allIdle)) {
       if (this.ended.signal.aborted) return;
       await sleep(clock, 10);
     }
