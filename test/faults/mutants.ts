@@ -1,0 +1,161 @@
+/**
+ * Proves that the campaigns can fail: `bun test/faults/mutants.ts [WORD…]` plants one bug at a time in a copy of the
+ * sources, builds it, runs the campaign that must catch it and prints a table. Exit code 1 when one gets away.
+ */
+import { spawnSync } from "node:child_process";
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "../support/process.ts";
+import { removeDir, tempDir } from "../support/temp.ts";
+
+interface Mutant {
+  name: string;
+  file: string;
+  /** Exact text of the source and what stands there instead; each must occur once. */
+  edits: [from: string, to: string][];
+  /** Test file under test/, and a pattern of test names. */
+  campaign: [file: string, pattern: string];
+}
+
+const journal = "src/state/journal.ts";
+const exactlyOnce = "src/pipeline/exactly-once.ts";
+
+const mutants: Mutant[] = [
+  {
+    name: "a position moves when lines are handed out, not when they are acknowledged",
+    file: "src/pipeline/positions.ts",
+    edits: [["    if (lines.count === 0) this.settle(", "    this.settle("]],
+    campaign: ["faults/kill-both.solo.test.ts", "killed together"],
+  },
+  {
+    name: "the checkpoint is written after its transaction's commit",
+    file: exactlyOnce,
+    edits: [
+      [
+        "const durable = delta === null || this.journalFailed ?",
+        "const durable = delta !== null || this.journalFailed ?",
+      ],
+      [
+        "      await coordinator.end(producer, true);",
+        "      await coordinator.end(producer, true);\n      if (delta !== null) await checkpoint();",
+      ],
+    ],
+    campaign: ["faults/transaction-requests.solo.test.ts", "EndTxn"],
+  },
+  {
+    name: "a commit whose answer was lost counts as aborted",
+    file: exactlyOnce,
+    edits: [["    if (mark?.n === n) return true;", "    if (mark?.n === n) return false;"]],
+    campaign: ["faults/proxy.solo.test.ts", "every kind"],
+  },
+  {
+    name: "after a crash the last checkpoint written counts, whatever Kafka says",
+    file: "src/pipeline/true-checkpoint.ts",
+    edits: [["  if (mark.n <= confirmed) return confirmed;", "  if (mark.n <= newest) return newest;"]],
+    campaign: ["faults/transaction-requests.solo.test.ts", "Produce|EndTxn"],
+  },
+  {
+    name: "another instance's nonce is ignored",
+    file: exactlyOnce,
+    edits: [["if (mark !== null && mark.nonce !== this.nonce && ", 'if (mark !== null && mark.nonce === "" && ']],
+    campaign: ["faults/same-id.solo.test.ts", "different files"],
+  },
+  {
+    name: "a retry takes a new sequence",
+    file: "src/kafka/partition-queue.ts",
+    edits: [["    batch.inFlight = true;\n", "    else this.stampNext(batch);\n    batch.inFlight = true;\n"]],
+    campaign: ["faults/proxy.solo.test.ts", "every kind"],
+  },
+  {
+    name: "retries of a batch end",
+    file: "src/kafka/partition-queue.ts",
+    edits: [
+      [
+        "    batch.inFlight = true;\n",
+        "    else this.unacked.splice(this.unacked.indexOf(batch), 1);\n    batch.inFlight = true;\n",
+      ],
+    ],
+    campaign: ["faults/broker.solo.test.ts", "SIGSTOP"],
+  },
+  {
+    name: "the new journal is not synced before its rename",
+    file: journal,
+    edits: [["    await file.write(bytes, 0);\n    await file.sync();\n", "    await file.write(bytes, 0);\n"]],
+    campaign: ["faults/state-kill.solo.test.ts", "compaction writes"],
+  },
+  {
+    name: "the directory is not synced after the rename",
+    file: journal,
+    edits: [["    await fs.syncDirectory(dirname(path));\n", ""]],
+    campaign: ["faults/state-kill.solo.test.ts", "compaction writes"],
+  },
+  {
+    name: "the journal is renamed before it is written",
+    file: journal,
+    edits: [
+      ["    await file.write(bytes, 0);\n    await file.sync();\n", ""],
+      [
+        "    await fs.syncDirectory(dirname(path));\n",
+        "    await file.write(bytes, 0);\n    await file.sync();\n    await fs.syncDirectory(dirname(path));\n",
+      ],
+    ],
+    campaign: ["faults/state-kill.solo.test.ts", "rename|compaction writes"],
+  },
+  {
+    name: "the error of an fsync is ignored",
+    file: journal,
+    edits: [["    try {\n      await file.sync();\n", "    try {\n      await file.sync().catch(() => {});\n"]],
+    campaign: ["faults/state-disk.solo.test.ts", "fsync that fails"],
+  },
+  {
+    name: "the old file is dropped at its rename",
+    file: "src/tail/rotation.ts",
+    edits: [['if (mutants.has("drop-at-rename"))', "if (mutants)"]],
+    campaign: ["faults/kill-agent.solo.test.ts", "at-least-once"],
+  },
+];
+
+function plant({ file, edits }: Mutant): string {
+  const dir = tempDir("mutant");
+  for (const name of ["src", "build.ts", "package.json", "package-lock.json", "tsconfig.json"]) {
+    cpSync(join(root, name), join(dir, name), { recursive: true });
+  }
+  symlinkSync(join(root, "node_modules"), join(dir, "node_modules"));
+  let text = readFileSync(join(dir, file), "utf8");
+  for (const [from, to] of edits) {
+    if (text.split(from).length !== 2)
+      throw new Error(`planting in ${file}: the text occurs not exactly once: ${from}`);
+    text = text.replace(from, () => to);
+  }
+  writeFileSync(join(dir, file), text);
+  return dir;
+}
+
+function run(mutant: Mutant): "caught" | "GOT AWAY" {
+  const dir = plant(mutant);
+  try {
+    const build = spawnSync(process.execPath, ["build.ts"], { cwd: dir, encoding: "utf8" });
+    if (build.status !== 0) throw new Error(`building the mutant "${mutant.name}": ${build.stderr}`);
+    const [file, pattern] = mutant.campaign;
+    const words = ["test", `./test/${file}`, "-t", pattern, "--timeout", "300000"];
+    const env = { ...process.env, LOGAGENT_BIN: join(dir, "dist", "logagent") };
+    const { status, stdout, stderr } = spawnSync(process.execPath, words, { cwd: root, encoding: "utf8", env });
+    const why = /^error: (.*)/m.exec(stderr + stdout)?.[1];
+    if (status !== 0 && why) console.error(`  ${why.slice(0, 160)}`);
+    return status === 0 ? "GOT AWAY" : "caught";
+  } finally {
+    removeDir(dir);
+  }
+}
+
+const words = process.argv.slice(2);
+const chosen = mutants.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+const rows: string[] = [];
+for (const mutant of chosen) {
+  console.error(mutant.name);
+  const outcome = run(mutant);
+  if (outcome !== "caught") process.exitCode = 1;
+  rows.push(`| ${mutant.name} | \`${mutant.campaign[0]}\` | ${outcome} |`);
+  console.error(`  ${outcome}`);
+}
+console.log(`| mutant | campaign | outcome |\n|---|---|---|\n${rows.join("\n")}`);
