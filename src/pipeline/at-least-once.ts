@@ -18,6 +18,9 @@ export interface AtLeastOnceOptions {
   interval: number;
 }
 
+/** Milliseconds between the first two checkpoints; doubled from one to the next up to the interval. */
+const firstPause = 50;
+
 /**
  * Positions move when Kafka has acknowledged; a checkpoint with what moved is made durable once per interval. After a
  * crash the lines behind the last checkpoint are sent again.
@@ -68,11 +71,12 @@ export class AtLeastOnce implements Delivery {
   }
 
   private async keepCheckpoints(): Promise<void> {
-    for (;;) {
+    // Quickly at first: an agent that crashes again and again must not send the same lines again and again.
+    for (let pause = firstPause; ; pause *= 2) {
       const last = this.stopping;
       await this.checkpoint(last);
       if (last) return;
-      await this.wake.sleep(this.options.interval);
+      await this.wake.sleep(Math.min(pause, this.options.interval));
     }
   }
 
