@@ -1,0 +1,289 @@
+/** `logagent tail` as users run it: the binary against a real broker. */
+import { beforeAll, describe, expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Oracle } from "../faults/oracle.ts";
+import { readTopic } from "../faults/read-topic.ts";
+import { expectEveryLineOnce, expectNothingLost, withRig } from "../faults/rig.ts";
+import { createTopic, sharedKafka, uniqueTopic } from "../kafka/broker.ts";
+import { LineWriter } from "../support/lines.ts";
+import { logagent, startLogagent } from "../support/process.ts";
+import { tempDir } from "../support/temp.ts";
+import { pause, waitFor } from "../support/wait.ts";
+
+let brokers = "";
+
+beforeAll(async () => {
+  brokers = (await sharedKafka()).brokers;
+}, 120_000);
+
+async function values(topic: string): Promise<string[]> {
+  const all: string[] = [];
+  await readTopic(brokers, topic, (_, value) => all.push(value));
+  return all;
+}
+
+describe("stops and kills under load", () => {
+  for (const delivery of ["at-least-once", "exactly-once"] as const) {
+    test(`SIGTERM five times, ${delivery}: every line once`, async () => {
+      const topic = await createTopic(brokers, uniqueTopic("term"), 4);
+      await withRig({ topic, brokers, delivery }, async (rig) => {
+        rig.load(2_000);
+        for (let n = 0; n < 5; n++) {
+          rig.start();
+          if (n === 0) await rig.agent?.says(/following/);
+          await pause(900);
+          const result = await rig.end("SIGTERM");
+          expect(result?.code).toBe(0);
+        }
+        rig.quiet();
+        await rig.catchUp();
+        expectEveryLineOnce(await rig.verdict());
+      });
+    }, 90_000);
+  }
+
+  test("kill -9 five times, at-least-once: nothing lost, repeats within two seconds of lines a kill", async () => {
+    const topic = await createTopic(brokers, uniqueTopic("kill"), 4);
+    await withRig({ topic, brokers, delivery: "at-least-once" }, async (rig) => {
+      rig.load(2_000);
+      for (let n = 0; n < 5; n++) {
+        rig.start();
+        if (n === 0) await rig.agent?.says(/following/);
+        await pause(1_100);
+        await rig.kill();
+      }
+      rig.quiet();
+      await rig.catchUp();
+      const finding = await rig.verdict();
+      expectNothingLost(finding);
+      expect(finding.repeated).toBeLessThan(5 * 2 * 2_000);
+    });
+  }, 90_000);
+});
+
+test("twenty inputs, ten edits of the config file while lines flow: every line once", async () => {
+  const dir = tempDir("reload");
+  const topic = await createTopic(brokers, uniqueTopic("reload"), 4);
+  const config = join(dir, "logagent.yaml");
+  const names = Array.from({ length: 20 }, (_, i) => `in${String(i).padStart(2, "0")}`);
+  const writers = new Map(names.map((name) => [name, new LineWriter(join(dir, `${name}.log`), name)]));
+  const yaml = (active: readonly string[], changed: readonly string[] = []) => {
+    const inputs = active.map((name) => {
+      const more = changed.includes(name) ? "\n    rate_limit: 100000" : "";
+      return `  ${name}:\n    paths: ["${join(dir, name)}.log"]${more}\n`;
+    });
+    return `defaults:\n  topic: ${topic}\n  key: "{input}"\n  from: beginning\ninputs:\n${inputs.join("")}`;
+  };
+  const write = (text: string) => {
+    writeFileSync(`${config}.new`, text);
+    renameSync(`${config}.new`, config);
+  };
+  write(yaml(names));
+  const agent = startLogagent([
+    "tail",
+    "--config",
+    config,
+    "--brokers",
+    brokers,
+    "--state",
+    join(dir, "s/state.jsonl"),
+  ]);
+  const load = setInterval(() => {
+    for (const writer of writers.values()) writer.write(2);
+  }, 20);
+  try {
+    await agent.says(/following/);
+    const edits = [
+      () => write(yaml(names.slice(1))),
+      () => write(yaml(names.slice(1), ["in05", "in06"])),
+      () => write("inputs: [this is broken"),
+      () => write(yaml(names, ["in06"])),
+      () => write(yaml(names.slice(0, 15))),
+      () => write(`${yaml(names)}surplus: 1\n`),
+      () => write(yaml(names, ["in01", "in02", "in03"])),
+      () => write(yaml(names.slice(5), ["in10"])),
+      () => {
+        writeFileSync(config, yaml(names));
+        agent.child.kill("SIGHUP");
+      },
+      () => write(yaml(names, ["in19"])),
+    ];
+    for (const edit of edits) {
+      edit();
+      await pause(700);
+    }
+    await agent.says(/is not used, the old one stays/);
+    clearInterval(load);
+    const total = () => [...writers.values()].reduce((sum, { written }) => sum + written, 0);
+    await waitFor("all lines", async () => (await values(topic)).length >= total(), { timeout: 30_000, every: 500 });
+  } finally {
+    clearInterval(load);
+  }
+  expect((await agent.stop()).code).toBe(0);
+  const oracle = new Oracle();
+  await readTopic(brokers, topic, (partition, value) => oracle.add(partition, value));
+  expectEveryLineOnce(oracle.judge(new Map([...writers].map(([name, { written }]) => [name, written]))));
+}, 90_000);
+
+describe("tail", () => {
+  const dir = tempDir("tail");
+  const file = (name: string, text: string) => {
+    const path = join(dir, name);
+    writeFileSync(path, text);
+    return path;
+  };
+  const state = () => ["--state", join(dir, uniqueTopic("state"), "state.jsonl")];
+  const tail = (...words: string[]) => logagent(["tail", "--brokers", brokers, ...words]);
+
+  test("--once sends up to the sizes at the start, leaves the unterminated rest and goes on there later", async () => {
+    const path = file("once.log", "one\ntwo\r\n\nthr");
+    const topic = uniqueTopic("once");
+    const where = ["--topic", topic, "--create-topic", "1", ...state(), "--once"];
+    const first = await tail(path, ...where);
+    expect([first.code, first.stdout]).toEqual([0, ""]);
+    expect(first.stderr).toContain("not a complete line");
+    expect(await values(topic)).toEqual(["one", "two\r", ""]);
+    appendFileSync(path, "ee\n");
+    expect((await tail(path, ...where)).code).toBe(0);
+    expect(await values(topic)).toEqual(["one", "two\r", "", "three"]);
+  }, 30_000);
+
+  test("--print-acks names topic, partition, offset and number of records", async () => {
+    const topic = uniqueTopic("acks");
+    const result = await tail(
+      file("acks.log", "a\nb\n"),
+      "--topic",
+      topic,
+      "--create-topic",
+      "1",
+      "--once",
+      "--print-acks",
+      ...state(),
+    );
+    expect(result.stdout).toBe(`${topic}\t0\t0\t2\n`);
+  }, 30_000);
+
+  test("--format json and templates", async () => {
+    const path = file("json.log", "a\nb\n");
+    const topic = uniqueTopic("json");
+    const shape = ["--format", "json", "--key", "{file}:{line_number}", "--header", "at={offset}"];
+    expect((await tail(path, "--topic", topic, "--create-topic", "1", "--once", ...shape, ...state())).code).toBe(0);
+    const lines = await logagent(["consume", topic, "-b", brokers, "-O", "start", "--exit-at-end", "--format", "json"]);
+    const records = lines.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(records.map(({ key, headers }) => [key, headers])).toEqual([
+      ["json.log:1", [{ key: "at", value: "0" }]],
+      ["json.log:2", [{ key: "at", value: "2" }]],
+    ]);
+    expect(records.map(({ value }) => JSON.parse(value))).toMatchObject([
+      { line: "a", path, offset: 0 },
+      { line: "b", path, offset: 2 },
+    ]);
+  }, 30_000);
+
+  test("--dry-run prints the records without broker and state", async () => {
+    const path = file("dry.log", "a\n\nc");
+    const result = await logagent(["tail", path, "--topic", "t", "--key", "k{line_number}", "--dry-run", ...state()]);
+    expect(result.code).toBe(0);
+    expect(
+      result.stdout
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
+      { topic: "t", key: "k1", value: "a", headers: [] },
+      { topic: "t", key: "k2", value: "", headers: [] },
+    ]);
+    expect(existsSync(join(dir, "state.jsonl"))).toBe(false);
+  });
+
+  test("--must-exist ends with 74 for a file that is not there", async () => {
+    const result = await tail(join(dir, "missing.log"), "--topic", "t", "--must-exist", ...state());
+    expect([result.code, result.stdout]).toEqual([74, ""]);
+    expect(result.stderr).toContain("missing.log");
+  }, 30_000);
+
+  test("a missing topic is said with what to do, and waited for", async () => {
+    const topic = uniqueTopic("later");
+    const path = file("later.log", "x\n");
+    const agent = startLogagent(["tail", path, "-b", brokers, "--topic", topic, "--from", "beginning", ...state()]);
+    await agent.says(/--create-topic/);
+    await createTopic(brokers, topic, 1);
+    await waitFor("the line", async () => (await values(topic)).length === 1);
+    expect((await agent.stop()).code).toBe(0);
+  }, 60_000);
+
+  test("a broker that is not there is said once and waited for; --once gives up with 69", async () => {
+    const path = file("away.log", "x\n");
+    const words = ["tail", path, "-b", "127.0.0.1:1", "--topic", "t", "--from", "beginning"];
+    const agent = startLogagent([...words, ...state()]);
+    await agent.says(/127\.0\.0\.1:1/);
+    await pause(1_500);
+    expect(agent.stderr.match(/trying again/g)).toHaveLength(1);
+    expect((await agent.stop()).code).toBe(0);
+    for (const delivery of ["at-least-once", "exactly-once"]) {
+      const once = await logagent([...words, ...state(), "--once", "--timeout", "1s", "--delivery", delivery]);
+      expect(once.code).toBe(69);
+    }
+  }, 30_000);
+
+  test("a state that belongs to another topic or agent version is refused with 78 and 74", async () => {
+    const path = file("moved.log", "x\n");
+    const [flag, where] = state() as [string, string];
+    const [one, two] = [uniqueTopic("one"), uniqueTopic("two")];
+    const go = (topic: string, ...more: string[]) =>
+      tail(path, "--topic", topic, "--create-topic", "1", "--once", flag, where, ...more);
+    expect((await go(one)).code).toBe(0);
+    const refused = await go(two);
+    expect(refused.code).toBe(78);
+    expect(refused.stderr).toContain("--new-destination");
+    appendFileSync(path, "y\n");
+    expect((await go(two, "--new-destination")).code).toBe(0);
+    expect([await values(one), await values(two)]).toEqual([["x"], ["y"]]);
+    mkdirSync(join(dir, "damaged"), { recursive: true });
+    const text = readFileSync(where, "utf8").split("\n");
+    const damaged = [text[0], "garbage", ...text.slice(1)].join("\n");
+    writeFileSync(where, damaged);
+    const exactly = await go(two, "--delivery", "exactly-once");
+    expect(exactly.code).toBe(74);
+    expect(readFileSync(where, "utf8")).toBe(damaged);
+  }, 60_000);
+
+  test("a FIFO is read when named, and refused with exactly-once", async () => {
+    const path = join(dir, "pipe");
+    execFileSync("mkfifo", [path]);
+    const topic = uniqueTopic("fifo");
+    const refused = await tail(path, "--topic", topic, "--delivery", "exactly-once", ...state());
+    expect(refused.code).toBe(64);
+    const agent = startLogagent(["tail", path, "-b", brokers, "--topic", topic, "--create-topic", "1", ...state()]);
+    await agent.says(/topic was created/);
+    execFileSync("sh", ["-c", `printf 'a\\nb\\n' > '${path}'`], { timeout: 10_000 });
+    await waitFor("the lines", async () => (await values(topic)).length === 2);
+    expect((await agent.stop()).code).toBe(0);
+    expect(await values(topic)).toEqual(["a", "b"]);
+  }, 60_000);
+
+  test("acks 0 and 1 with exactly-once are a usage error", async () => {
+    for (const acks of ["0", "1"]) {
+      const result = await tail(join(dir, "x.log"), "--topic", "t", "--delivery", "exactly-once", "--acks", acks);
+      expect(result.code).toBe(64);
+    }
+  });
+
+  test("metrics and readiness are served", async () => {
+    const path = file("metrics.log", "a\nb\n");
+    const words = ["tail", path, "-b", brokers, "--topic", uniqueTopic("metrics"), "--create-topic", "1"];
+    const agent = startLogagent([...words, "--from", "beginning", "--metrics-listen", "127.0.0.1:0", ...state()]);
+    const [, address] = await agent.says(/address=(\S+)/);
+    await waitFor("readiness", async () => (await fetch(`http://${address}/readyz`)).ok);
+    await waitFor("the position", async () => {
+      const text = await (await fetch(`http://${address}/metrics`)).text();
+      return text.includes(`logagent_file_position_bytes{input="${path}",path="${path}"} 4`);
+    });
+    expect((await agent.stop()).code).toBe(0);
+  }, 30_000);
+});
