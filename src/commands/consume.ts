@@ -93,7 +93,7 @@ export default defineCommand({
     },
     rack: { type: "string", value: "ID", description: "Read from replicas in this rack where brokers allow it" },
     fetchMinBytes: { type: "size", default: 1, description: "Brokers wait for so much before they answer" },
-    fetchMaxBytes: { type: "size", default: 16 * 1024 * 1024, min: 1024, description: "Size of one answer" },
+    fetchMaxBytes: { type: "size", default: 4 * 1024 * 1024, min: 1024, description: "Size of one answer" },
     fetchMaxWait: { type: "duration", default: 500, description: "Longest time brokers wait for --fetch-min-bytes" },
   },
   words: { name: "TOPIC", many: true },
@@ -125,7 +125,7 @@ export default defineCommand({
       maxWait: flags.fetchMaxWait,
       minBytes: flags.fetchMinBytes,
       maxBytes: flags.fetchMaxBytes,
-      partitionBytes: Math.min(flags.fetchMaxBytes, 4 * 1024 * 1024),
+      partitionBytes: Math.min(flags.fetchMaxBytes, 1024 * 1024),
       requestTimeout: flags.requestTimeout ?? 30_000,
       timeout: flags.timeout,
     };

@@ -27,8 +27,8 @@ export const fetchDefaults: FetchOptions = {
   rack: "",
   maxWait: 500,
   minBytes: 1,
-  maxBytes: 16 * 1024 * 1024,
-  partitionBytes: 4 * 1024 * 1024,
+  maxBytes: 4 * 1024 * 1024,
+  partitionBytes: 1024 * 1024,
   requestTimeout: 30_000,
   timeout: Number.POSITIVE_INFINITY,
 };
