@@ -356,6 +356,7 @@ export class ExactlyOnce implements Delivery {
 
   private async backOff(attempt: number): Promise<void> {
     const { clock, random, abort } = this.options;
+    if (this.journalFailed) return; // it has paused already
     await sleep(clock, Math.min(20 * 2 ** attempt, 2000) * (0.5 + random()), abort.signal);
     abort.signal.throwIfAborted();
   }
