@@ -1,6 +1,6 @@
 /** What to make of a path that is not followed by name: a known file under a new name, a copy of one, or a new file. */
 
-import { type Content, contentOf, headOf, type Match, matchContent, sampleOf, withContent } from "./content.ts";
+import { type Content, contentOf, headOf, isSame, type Match, matchContent, sampleOf, withContent } from "./content.ts";
 import type { Context } from "./context.ts";
 import type { Found } from "./discover.ts";
 import { FifoSource } from "./fifo.ts";
@@ -88,7 +88,7 @@ export class Arrivals {
     }
     // While it is open its inode cannot be given to another file.
     if (known.source instanceof PlainSource && sameFile(fs.fstat(known.source.fd), stat, stable)) return known;
-    return this.matches(known, path) === "no" ? null : known;
+    return isSame(this.matches(known, path)) ? known : null;
   }
 
   #rename(file: FollowedFile, path: string, stat: Stat): void {
@@ -116,7 +116,13 @@ export class Arrivals {
     return (
       this.#probe(() =>
         withContent(fs, path, (content) =>
-          matchContent(content, { fingerprint: file.fingerprint, marker, position: file.read, sample: file.sample }),
+          matchContent(content, {
+            fingerprint: file.fingerprint,
+            marker,
+            position: file.read,
+            sample: file.sample,
+            marks: file.marks,
+          }),
         ),
       ) ?? "no"
     );
@@ -129,13 +135,15 @@ export class Arrivals {
       if (relative.attached && !relative.complete) this.#context.look(relative);
     if (registry.byPath.has(path)) return true;
     let best: { file: FollowedFile; content: Pick<Content, "codec"> } | null = null;
+    let prefix: FollowedFile | null = null;
     for (const file of registry.relatives(path)) {
       if (file.fingerprint.length === 0 || file.fifo) continue;
       if (file.gone) {
         if (file.path === path && !looksCompressed(path) && fs.traits(path).stable && file.read < sameContentBytes)
           continue;
         const match = this.matches(file, path);
-        if (match === "no" || (match === "maybe" && !looksCompressed(path))) continue;
+        if (match === "prefix" && (prefix === null || prefix.read < file.read)) prefix = file;
+        if (match !== "yes" && (match !== "maybe" || !looksCompressed(path))) continue;
         if (best && best.file.read >= file.read) continue;
         best = { file, content: { codec: null } };
       } else if (this.#isPrefix(file, path)) {
@@ -144,16 +152,22 @@ export class Arrivals {
         return true;
       }
     }
-    if (!best) return false;
+    if (!best && prefix) this.#addCopy(path);
+    if (!best) return prefix !== null;
     this.adopt(best.file, { path, stat });
     return true;
+  }
+
+  /** A copy of what was read already from a file that is gone: followed from its end. */
+  #addCopy(path: string): void {
+    this.add(path, { after: null, attached: true, from: false, consumed: true });
   }
 
   /** Is all that the path holds known to be read, or going to be, from another file? */
   #covers(file: FollowedFile, path: string): boolean {
     if (file.fingerprint.length === 0 || file.fifo) return false;
     // Before anything was read a common header would be all that could agree.
-    if (file.gone) return file.read > 0 && this.matches(file, path) === "yes";
+    if (file.gone) return file.read > 0 && ["yes", "prefix"].includes(this.matches(file, path));
     return this.#isPrefix(file, path);
   }
 
@@ -241,14 +255,19 @@ export class Arrivals {
     for (const wanted of ["yes", "maybe"] as const) {
       for (const candidate of candidates) {
         const holder = registry.atInode(candidate.stat);
-        if (holder && holder !== file && !holder.gone && sameFile(holder.identity, candidate.stat, true)) continue;
+        const held = holder && holder !== file && !holder.gone && sameFile(holder.identity, candidate.stat, true);
+        if (held && (file.read === 0 || holder.read < file.read || !holder.settledAll)) continue;
         if (
           file.read === 0 &&
           registry.relatives(candidate.path).some((other) => other !== file && this.#covers(other, candidate.path))
         )
           continue;
         const match = this.matches(file, candidate.path);
-        if (match === wanted && (match === "yes" || looksCompressed(candidate.path))) return candidate;
+        if (match !== wanted || (held && match !== "yes") || (match === "maybe" && !looksCompressed(candidate.path)))
+          continue;
+        // Taken for a copy of what was read, but not all of that was settled when the process ended.
+        if (held) this.#drop(holder);
+        return candidate;
       }
     }
     return null;
@@ -314,6 +333,25 @@ export class Arrivals {
     return this.#context.fs.traits(path).stable ? stableSlack : remoteSlack;
   }
 
+  /** Remembers how the content of a file begins and ends of which nothing was read yet. */
+  sample(file: FollowedFile): void {
+    const { fs } = this.#context;
+    if (file.read > 0) return;
+    const take = (content: Content) => {
+      file.growHead(headOf(content), 0);
+      file.sample = sampleOf(content);
+    };
+    if (file.source instanceof PlainSource) take(contentOf(fs, file.source.fd, ""));
+    else if (file.attached) this.#probe(() => withContent(fs, file.path, take));
+  }
+
+  #drop(file: FollowedFile): void {
+    this.#context.descriptors.close(file);
+    this.#context.park(file);
+    file.gone = true;
+    this.#context.registry.forget(file);
+  }
+
   /** Looks for generations at paths that lead nowhere, where their directory changed. */
   reviewMissing(): void {
     const { registry, fs, clock } = this.#context;
@@ -333,7 +371,12 @@ export class Arrivals {
   /** Begins to follow a file nobody knows. */
   add(
     path: string,
-    { after, attached, from }: { after: FollowedFile | null; attached: boolean; from: boolean },
+    {
+      after,
+      attached,
+      from,
+      consumed = false,
+    }: { after: FollowedFile | null; attached: boolean; from: boolean; consumed?: boolean },
   ): FollowedFile | null {
     const { registry, fs, options, descriptors } = this.#context;
     let fd: number | null = null;
@@ -342,7 +385,11 @@ export class Arrivals {
       if (fd === null) return null;
       const stat = fs.fstat(fd);
       const content = contentOf(fs, fd, path);
-      const position = from && content.codec === null ? startPosition(content, stat.size, options) : 0;
+      const position = consumed
+        ? content.size
+        : from && content.codec === null
+          ? startPosition(content, stat.size, options)
+          : 0;
       const file = this.#context.newFile(path, stat, position);
       file.attached = attached;
       file.growHead(headOf(content), 0);
@@ -356,7 +403,7 @@ export class Arrivals {
       };
       file.after = after;
       file.codec = content.codec;
-      file.complete = content.codec !== null && from && options.from === "end" && !options.once;
+      file.complete = content.codec !== null && (consumed || (from && options.from === "end" && !options.once));
       file.done = file.complete;
       file.size = content.size;
       file.mtime = stat.mtime;

@@ -3,6 +3,7 @@ import type { ContentHash } from "../state/types.ts";
 import { type Codec, codecOf, decompressPrefix, decompressWhole } from "./compressed.ts";
 import type { Fs } from "./fs.ts";
 import { fingerprintBytes, hashBytes, markerBytes, readFully } from "./identity.ts";
+import type { RawMarker } from "./pending.ts";
 import { looksCompressed } from "./siblings.ts";
 
 export interface Content {
@@ -39,8 +40,13 @@ export function contentOf(fs: Fs, fd: number, path: string): Content {
   };
 }
 
-/** "maybe": what can be seen agrees, but the marker is out of reach (a large compressed file, a copy not yet complete). */
-export type Match = "yes" | "maybe" | "no";
+/** "prefix": less than was read, but up to its end the same. "maybe": what can be seen agrees, but the marker is out of reach (a large compressed file, a copy not yet complete). */
+export type Match = "yes" | "prefix" | "maybe" | "no";
+
+/** As far as can be seen it is the file itself or all of its content. */
+export function isSame(match: Match): boolean {
+  return match === "yes" || match === "maybe";
+}
 
 export interface Expected {
   fingerprint: ContentHash;
@@ -49,11 +55,17 @@ export interface Expected {
   position: number;
   /** Unread bytes that were seen once. */
   sample: { from: number; bytes: Buffer } | null;
+  /** Earlier markers, ascending: what a shorter copy is compared with. */
+  marks: readonly RawMarker[];
 }
 
 /** Does the content begin as the fingerprint says, and have the marker's bytes in their place? */
-export function matchContent(content: Content, { fingerprint, marker, position, sample }: Expected): Match {
-  if (content.complete && content.size < position) return "no";
+export function matchContent(content: Content, { fingerprint, marker, position, sample, marks }: Expected): Match {
+  if (content.complete && content.size < position) {
+    const mark = marks.findLast(({ to }) => to <= content.size);
+    if (!mark || matchHash(content, fingerprint) !== "yes") return "no";
+    return content.read(mark.to - mark.bytes.length, mark.bytes.length).equals(mark.bytes) ? "prefix" : "no";
+  }
   if (sample && content.complete && !content.read(sample.from, sample.bytes.length).equals(sample.bytes)) return "no";
   const near = matchHash(content, fingerprint);
   if (near !== "yes" || marker === null) return near;

@@ -4,10 +4,12 @@ import type { ContentHash, FileState } from "../state/types.ts";
 import type { Codec } from "./compressed.ts";
 import type { Scheduled } from "./heap.ts";
 import { contentHash, fingerprintBytes, type Identity, identityOf, markerBytes } from "./identity.ts";
-import { Pending } from "./pending.ts";
+import { Pending, type RawMarker } from "./pending.ts";
 import type { Source } from "./source.ts";
 
 export type Encoding = "raw" | "utf-8" | "utf-16le" | "utf-16be" | "latin1";
+
+const marksKept = 12;
 
 export class FollowedFile implements Scheduled {
   readonly id: FileId;
@@ -37,6 +39,8 @@ export class FollowedFile implements Scheduled {
   /** Raw bytes before `read`, as they were read. */
   readonly tail = Buffer.alloc(markerBytes);
   tailLength = 0;
+  /** Some earlier chunk ends, ascending. */
+  readonly marks: RawMarker[] = [];
   /** What must lie before `read` in a file that was found again; checked before the first read. */
   expect: ContentHash | null = null;
   /** Bytes of the unread content as it was when first seen: a header alone does not tell one generation from the next. */
@@ -191,6 +195,7 @@ export class FollowedFile implements Scheduled {
 
   restoreHead(bytes: Uint8Array): void {
     this.#head = Buffer.from(bytes);
+    this.#fingerprint = null;
   }
 
   /** Sets what lies before `read`. */
@@ -202,6 +207,25 @@ export class FollowedFile implements Scheduled {
       this.#fingerprint ??= contentHash(this.#head, 0);
       this.#head = null;
     }
+  }
+
+  /** Remembers the bytes before `read`: a copy may end there. Of many marks those close to the end are kept. */
+  mark(inside: readonly RawMarker[]): void {
+    for (const mark of inside) this.#keepMark(mark);
+    this.#keepMark({ to: this.read, bytes: this.tailBytes() });
+  }
+
+  #keepMark(mark: RawMarker): void {
+    const marks = this.marks;
+    marks.push(mark);
+    if (marks.length <= marksKept) return;
+    let least = 0;
+    let leastGain = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < marks.length - 1; i++) {
+      const gain = (marks[i + 1]!.to - (marks[i - 1]?.to ?? 0)) / (this.read - marks[i]!.to + 1);
+      if (gain < leastGain) [least, leastGain] = [i, gain];
+    }
+    marks.splice(least, 1);
   }
 
   tailBytes(): Uint8Array {

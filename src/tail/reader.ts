@@ -205,6 +205,7 @@ export class Reader {
     file.read = lines.to;
     file.scanned = lines.to;
     file.line = nextLine;
+    const marks = this.#marks(lines, behind);
     let linesBehind: Uint32Array | null = null;
     if (lines.lineOffsets) {
       // The line behind record i is where record i + 1 starts, or the chunk's end.
@@ -221,8 +222,9 @@ export class Reader {
       nexts: lines.nexts.slice(),
       linesBehind,
       before: file.tailBytes(),
-      marks: this.#marks(lines, behind),
+      marks,
     });
+    file.mark(marks);
   }
 
   /** Markers at the quarters of a chunk that is not small. `behind`: its end in the buffer. */

@@ -1,5 +1,6 @@
 /** Matches the journal's states with what is on disk: by identity, then by content, also under another name or compressed. */
 import type { Arrivals } from "./arrivals.ts";
+import { isSame } from "./content.ts";
 import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
 import { sameFile } from "./identity.ts";
@@ -41,7 +42,7 @@ export function resume(context: Context, arrivals: Arrivals, files: readonly Fol
   chain(files.filter((file) => !file.gone && !file.complete));
   // Where nothing is settled a common header may be all that agrees: the file may have been truncated, its content copied.
   for (const file of untouched)
-    file.after = arrivals.generations(file.after, home(context, file.path), file.lastLook, file.mtime);
+    file.after = arrivals.generations(file.after, base(context, file.path), file.lastLook, file.mtime);
   for (const [path, file] of left) {
     registry.setLastAt(path, file);
     if (!registry.byPath.has(path)) registry.missing.set(path, { file, since: file.lastLook });
@@ -59,6 +60,12 @@ function isLater(file: FollowedFile, other: FollowedFile | undefined): boolean {
 /** The path of the patterns that a file with a rotated name had. */
 function home({ discovery }: Context, path: string): string {
   if (discovery.matches(path)) return path;
+  const before = joinPath(directoryOf(path), strictRootName(path));
+  return discovery.matches(before) ? before : path;
+}
+
+/** The name without what rotation added, if the patterns have it. */
+function base({ discovery }: Context, path: string): string {
   const before = joinPath(directoryOf(path), strictRootName(path));
   return discovery.matches(before) ? before : path;
 }
@@ -81,7 +88,7 @@ function byIdentity(context: Context, arrivals: Arrivals, file: FollowedFile): S
   if (file.done && !looksCompressed(found.path)) return null; // history only: the content was read to its end and let go
   const holder = registry.byPath.get(found.path);
   if (holder && holder !== file) return null;
-  if (arrivals.matches(file, found.path) !== "no") return found;
+  if (isSame(arrivals.matches(file, found.path))) return found;
   if (mutants.has("ignore-truncation")) return found;
   return null;
 }

@@ -1,6 +1,6 @@
 /** Renames, deletions and truncations of followed files: the old content is drained, the new content is a new file. */
 import type { Arrivals } from "./arrivals.ts";
-import { contentOf, headOf, matchContent, sampleOf } from "./content.ts";
+import { contentOf, isSame, matchContent } from "./content.ts";
 import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
 import type { Stat } from "./fs.ts";
@@ -45,7 +45,7 @@ export class Rotation {
       const own = fs.fstat(file.source.fd);
       if (!this.#keptContent(file)) this.truncated(file, own.size);
       else {
-        file.growHead(headOf(contentOf(fs, file.source.fd, "")), 0);
+        this.#arrivals.sample(file);
         if (file.size === 0 && file.read === 0) this.appeared(file, path, own.mtime);
         file.size = own.size;
         file.links = own.links;
@@ -78,6 +78,7 @@ export class Rotation {
       marker: file.readMarker,
       position: file.read,
       sample: file.sample,
+      marks: [],
     };
     return !(file.source instanceof PlainSource) || matchContent(contentOf(fs, file.source.fd, ""), expected) !== "no";
   }
@@ -89,7 +90,7 @@ export class Rotation {
     try {
       const stable = fs.traits(file.path).stable;
       sibling = findBeside(fs, file.path, (stat) => sameFile(stat, file.identity, stable));
-      if (sibling && this.#arrivals.matches(file, sibling.path) === "no") sibling = null;
+      if (sibling && !isSame(this.#arrivals.matches(file, sibling.path))) sibling = null;
     } catch (error) {
       this.#context.event("warn", "file-unreadable", `cannot look beside ${file.path}`, {
         path: file.path,
@@ -143,11 +144,7 @@ export class Rotation {
     next.size = size;
     next.mtime = changed;
     next.links = file.links;
-    if (next.source instanceof PlainSource) {
-      const content = contentOf(fs, next.source.fd, "");
-      next.growHead(headOf(content), 0);
-      next.sample = sampleOf(content);
-    }
+    this.#arrivals.sample(next);
     next.lastLook = this.#context.clock.now();
     registry.add(next);
     const copy = mutants.has("forget-copy") ? null : this.#arrivals.findCopy(file);
@@ -166,7 +163,7 @@ export class Rotation {
   /** An empty file changed: content may have come and gone since the last look, of which only a copy is left. */
   appeared(file: FollowedFile, path: string, until: number): void {
     const { fs } = this.#context;
-    if (file.source instanceof PlainSource) file.growHead(headOf(contentOf(fs, file.source.fd, "")), 0);
+    this.#arrivals.sample(file);
     file.after = this.#arrivals.generations(file.after, path, file.lastLook, until);
     const left = this.#context.registry.missing.get(path);
     if (left) left.file = file;
@@ -174,7 +171,7 @@ export class Rotation {
 
   /** Lets a file without a name go when nothing can come from it any more. */
   release(file: FollowedFile, now: number): void {
-    const { timing, registry } = this.#context;
+    const { timing } = this.#context;
     if (file.attached || file.gone || !file.drained || !file.settledAll) return;
     const quiet = file.complete ? 0 : file.replaced || file.links === 0 ? timing.release : timing.releaseUnreplaced;
     if (now - file.lastData < quiet) return;
@@ -186,7 +183,6 @@ export class Rotation {
     }
     this.#context.event("debug", "file-released", `let go of ${file.path}`, { path: file.path, file: file.id });
     this.lose(file, 0);
-    if (registry.copiesOf(file).length > 0) this.#arrivals.reviewCopies();
   }
 
   /** No way leads to the file's bytes any more. */
@@ -197,6 +193,7 @@ export class Rotation {
     file.gone = true;
     file.expect = file.readMarker;
     file.done = file.settledAll;
+    if (this.#context.registry.copiesOf(file).length > 0) this.#arrivals.reviewCopies();
     if (bytes > 0)
       this.#context.event("error", "bytes-lost", `${bytes} bytes of ${file.path} cannot be reached any more`, {
         path: file.path,

@@ -41,7 +41,7 @@ export function rootName(path: string): string {
  */
 export function strictRootName(path: string): string {
   const plain = nameOf(path).replace(compressedName, "");
-  const root = plain.replace(/(?:\.\d+|\.(?:old|bak|prev)|[._-]\d{4}[-._]?\d\d[\d\w:._+-]*)+$/, "") || plain;
+  const root = plain.replace(/(?:\.\d+|\.(?:old|bak|prev)|[._-]\d{4}[-._]?\d\d[\dTZ:._+-]*)+$/, "") || plain;
   return root.replace(/[._-]\d{4}[-._]?\d\d[\d:T._+-]*(?=\.[A-Za-z][A-Za-z0-9]{0,7}$)/, "") || root;
 }
 
