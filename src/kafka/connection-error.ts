@@ -51,7 +51,8 @@ export function classifyConnectionError(
   const { name = "", code = "", type = "", message = "" } = error as Record<string, string | undefined>;
   const text = message.replace(/^Connection error: /, "");
   if (name === "KafkaJSSASLAuthenticationError" || /^(SASL_AUTH|UNSUPPORTED_SASL|ILLEGAL_SASL)/.test(type)) {
-    return new ConnectionError("AUTHENTICATION", broker, stage, text.replace(/\s+/g, " "), error);
+    const illegal = type === "ILLEGAL_SASL_STATE" ? " (the listener may not use SASL)" : "";
+    return new ConnectionError("AUTHENTICATION", broker, stage, text.replace(/\s+/g, " ") + illegal, error);
   }
   const reason = socketReasons[code] ?? (text || code || "connection failed");
   if (security.tls && stage !== "open" && (tlsCode.test(code) || (!socketReasons[code] && tlsText.test(text)))) {
@@ -75,6 +76,7 @@ function tlsReason(code: string, text: string): string {
 /** What a listener that hangs up without a word most likely wanted. */
 function hint(stage: ConnectionStage, code: string, security: { tls: boolean; sasl: string | null }): string {
   if (code !== "" && code !== "ECONNRESET" && code !== "EPIPE") return "";
+  if (stage === "connecting" && security.tls) return "; the listener may not speak TLS";
   if (stage === "handshake" && !security.tls) return "; the listener may need TLS";
   // A TLS socket counts as connecting until its handshake is done.
   if (stage === "connecting" && code === "ECONNRESET" && security.tls) return "; the listener may not speak TLS";

@@ -2,6 +2,7 @@
  * Produce version 8, the last before the flexible ones with an error text per partition; transactions as before KIP-890:
  * https://kafka.apache.org/protocol.html#The_Messages_Produce
  */
+import type { BufferPool } from "./buffer-pool.ts";
 import type { ApiRequest } from "./client.ts";
 import { HEADROOM, type RecordBatch } from "./record-batch.ts";
 import { Writer } from "./wire.ts";
@@ -31,18 +32,29 @@ export interface ProduceOptions {
 
 export const partitionKey = (topic: string, partition: number) => `${topic} ${partition}`;
 
-/** At most one batch of each partition. A single batch is sent from its own buffer. */
+/**
+ * At most one batch of each partition. A single batch is sent from its own buffer, several are copied into one of the
+ * pool; `release` gives it back once the request has ended.
+ */
 export function produceRequest(
   batches: readonly RecordBatch[],
   options: ProduceOptions,
-): ApiRequest<ProduceResponse | undefined> {
+  pool: BufferPool,
+): { request: ApiRequest<ProduceResponse | undefined>; release: () => void } {
   const only = batches.length === 1 ? (batches[0] as RecordBatch) : null;
   const framed = only && framedBody(only, options);
+  if (framed) return { request: withBody(framed.body, framed.headroom, options), release: () => {} };
+  const { body, headroom, buffer } = combinedBody(batches, options, pool);
+  return { request: withBody(body, headroom, options), release: () => pool.give(buffer) };
+}
+
+function withBody(body: Buffer, headroom: number, options: ProduceOptions): ApiRequest<ProduceResponse | undefined> {
   return {
     name: "Produce",
     key: 0,
     version: 8,
-    ...(framed ?? { body: combinedBody(batches, options) }),
+    body,
+    headroom,
     expectResponse: options.acks !== 0,
     parse(reader) {
       const results: ProduceResponse["results"] = new Map();
@@ -77,25 +89,26 @@ function framedBody(batch: RecordBatch, options: ProduceOptions) {
   return { body, headroom };
 }
 
-function combinedBody(batches: readonly RecordBatch[], options: ProduceOptions): Buffer {
-  const byTopic = new Map<string, RecordBatch[]>();
-  let size = 256 + (options.transactionalId?.length ?? 0) * 3;
-  for (const batch of batches) {
-    size += batch.size + 8;
-    const same = byTopic.get(batch.topic);
-    if (same) same.push(batch);
-    else {
-      byTopic.set(batch.topic, [batch]);
-      size += batch.topic.length + 6;
+/** All batches copied into one buffer of the pool, behind room for the client's header. */
+function combinedBody(batches: readonly RecordBatch[], options: ProduceOptions, pool: BufferPool) {
+  const pieces: Buffer[] = [];
+  const byTopic = Map.groupBy(batches, ({ topic }) => topic);
+  let fields = requestPrefix(new Writer(300), options).int32(byTopic.size);
+  for (const [topic, group] of byTopic) {
+    fields.string(topic).int32(group.length);
+    for (const batch of group) {
+      pieces.push(fields.int32(batch.partition).int32(batch.size).finish(), batch.frame.subarray(HEADROOM));
+      fields = new Writer(300);
     }
   }
-  const writer = new Writer(size);
-  requestPrefix(writer, options).array([...byTopic], ([topic, group]) => {
-    writer.string(topic).array(group, (batch) => {
-      writer.int32(batch.partition).bytes(batch.frame.subarray(HEADROOM));
-    });
-  });
-  return writer.finish();
+  const size = pieces.reduce((sum, { length }) => sum + length, HEADROOM);
+  const buffer = pool.take(size);
+  let at = HEADROOM;
+  for (const piece of pieces) {
+    buffer.set(piece, at);
+    at += piece.length;
+  }
+  return { body: buffer.subarray(0, size), headroom: HEADROOM, buffer };
 }
 
 function requestPrefix(writer: Writer, options: ProduceOptions): Writer {

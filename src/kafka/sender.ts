@@ -206,7 +206,7 @@ export class Sender {
         batch.unresolved = false;
       }
     }
-    const request = produceRequest(
+    const { request, release } = produceRequest(
       sent.map(([batch]) => batch),
       {
         acks: options.acks,
@@ -214,10 +214,17 @@ export class Sender {
         transactionalId: options.transactionalId,
         headerBytes: 128,
       },
+      this.accumulator.pool,
     );
     this.client.send(node.id, request).then(
-      (response) => this.answered(node, sent, response),
-      (error) => this.lost(node, sent, error),
+      (response) => {
+        release();
+        this.answered(node, sent, response);
+      },
+      (error) => {
+        release();
+        this.lost(node, sent, error);
+      },
     );
   }
 

@@ -1,6 +1,6 @@
 /** The producer against a real broker. */
 
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import type { Lines } from "../../src/lines.ts";
 import { testWith } from "../support/tools.ts";
@@ -9,6 +9,8 @@ import { createTopic, endOffsets, type KafkaCluster, kafkaTool, startKafka, uniq
 import { clean, judge, linesOf, plainRoute, readTopic, TestProducer } from "./producing.ts";
 
 let kafka: KafkaCluster;
+
+setDefaultTimeout(60_000);
 
 beforeAll(async () => {
   kafka = await startKafka();
