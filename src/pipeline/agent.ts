@@ -130,7 +130,8 @@ export class Agent {
     const fail = (error: unknown) => this.fail(error);
     const { sink } = delivery;
     const signal = this.ended.signal;
-    const topics = new Topics({ sink, clock, random, log, create: createTopic, connected, signal });
+    const impatient = this.config.once;
+    const topics = new Topics({ sink, clock, random, log, create: createTopic, connected, signal, impatient });
     const inputs = new Inputs({
       createTailer,
       positions,

@@ -34,6 +34,9 @@ interface Supervised {
   end: (error: unknown) => void;
 }
 
+/** Milliseconds between two looks for files that are forgotten. */
+const pruneInterval = 60_000;
+
 /** How long a run must last for the backoff to start anew, milliseconds. */
 const healthy = 60_000;
 
@@ -48,6 +51,7 @@ export class Inputs {
   private readonly supervised = new Map<string, Supervised>();
   private readonly draining = new Set<Input>();
   private closing = false;
+  private nextPrune = 0;
 
   constructor(options: InputsOptions) {
     this.options = options;
@@ -80,11 +84,16 @@ export class Inputs {
     if (one?.input === input) one.end(error ?? new Error("crashed"));
   }
 
-  /** Takes over what changed in all files. */
+  /** Takes over what changed in all files, and now and then forgets those that the tailers have forgotten. */
   harvest(): void {
+    const { ledger, positions, clock } = this.options;
+    const prune = clock.monotonic() >= this.nextPrune;
+    if (prune) this.nextPrune = clock.monotonic() + pruneInterval;
     for (const input of this.alive) {
       try {
-        this.options.ledger.harvest(input.tailer);
+        ledger.harvest(input.tailer);
+        if (!prune) continue;
+        for (const id of positions.prune(input, (id) => input.tailer.file(id) !== undefined)) input.forget(id);
       } catch (error) {
         this.crash(input, error);
       }

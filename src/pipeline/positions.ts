@@ -78,9 +78,13 @@ export class Positions {
     return this.busy.size === 0;
   }
 
-  /** The file will not be handed out any more. */
-  forget(id: FileId): void {
-    this.files.delete(id);
+  /** Forgets files that `isKnown` denies; the rest of one that comes back counts from where it goes on. */
+  prune(owner: PositionOwner, isKnown: (id: FileId) => boolean): FileId[] {
+    const gone = [...this.files].filter(
+      ([id, file]) => file.owner === owner && file.position === file.handed && !isKnown(id),
+    );
+    for (const [id] of gone) this.files.delete(id);
+    return gone.map(([id]) => id);
   }
 
   forgetOwner(owner: PositionOwner): void {

@@ -31,8 +31,8 @@ const transactionTimeout = 15_000;
 /** `tail` with the real files, brokers and signals; the exit code. `load` reads the configuration anew. */
 export async function runAgent(config: AgentConfig, load: () => AgentConfig, log: Log): Promise<number> {
   const fallBack = config.delivery === "at-least-once";
-  const state = await openState({ path: config.state, log, fallBack, agentId: config.agentId, clock });
   const client = createClient(config.connection, log);
+  const state = await openState({ path: config.state, log, fallBack, agentId: config.agentId, clock });
   const metrics = createMetrics();
   metrics.set("build_info", { version, commit }, 1);
   const abort = new AbortController();
@@ -58,7 +58,7 @@ export async function runAgent(config: AgentConfig, load: () => AgentConfig, log
     log,
     metrics,
   });
-  const undo = handleSignals(agent, config, load, log);
+  const undo = handleSignals(agent, config, load, log, metrics);
   const health = { live: () => null, ready: () => agent.unready };
   try {
     const server = config.metricsListen === null ? null : await serveMetrics(config.metricsListen, metrics, health);
@@ -114,7 +114,13 @@ function printAck(batch: Batch, outcome: Outcome): void {
 }
 
 /** The first SIGTERM or SIGINT stops cleanly, the second at once; SIGHUP and a changed file reload the inputs. */
-function handleSignals(agent: Agent, config: AgentConfig, load: () => AgentConfig, log: Log): () => void {
+function handleSignals(
+  agent: Agent,
+  config: AgentConfig,
+  load: () => AgentConfig,
+  log: Log,
+  metrics: Metrics,
+): () => void {
   let stopping = false;
   const stop = (signal: NodeJS.Signals) => {
     if (!stopping) {
@@ -137,6 +143,7 @@ function handleSignals(agent: Agent, config: AgentConfig, load: () => AgentConfi
         await agent.reload(load());
       } catch (error) {
         if (!(error instanceof LogagentError)) throw error;
+        metrics.count("reloads_total", { outcome: "refused" });
         log.error(`the changed configuration is not used, the old one stays: ${error.message}`);
       }
     });

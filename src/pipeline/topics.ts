@@ -16,6 +16,8 @@ export interface TopicsOptions {
   /** Resolves when the brokers were reached for the first time. */
   connected: Promise<void>;
   signal: AbortSignal;
+  /** Throw what an operator must mend, instead of waiting until it is mended. */
+  impatient: boolean;
 }
 
 /** Waits for topics, once each, for ever: a missing one is said once and then seldom. */
@@ -58,6 +60,7 @@ export class Topics {
         return;
       } catch (error) {
         if (!(error instanceof LogagentError || error instanceof KafkaError)) throw error;
+        if (this.options.impatient && error instanceof LogagentError && error.code === "AUTHORIZATION") throw error;
         if (this.seldom.say(topic) !== null) log.error(hint(error, topic), { topic });
       }
       await sleep(clock, Math.min(500 * 2 ** Math.min(attempt, 6), 15_000) * (0.75 + random() / 2), signal);

@@ -1,0 +1,216 @@
+/**
+ * One transaction at a time, from its first request to a certain verdict: committed or not. See `exactly-once.ts` for the
+ * protocol and `kafka/transaction.ts` for why a lost answer means a new epoch.
+ */
+import { LogagentError } from "../errors.ts";
+import { KafkaError } from "../kafka/errors.ts";
+import type { Cut, TransactionalSink } from "../kafka/sink.ts";
+import { type ProducerIdentity, type TransactionCoordinator, UnresolvedError } from "../kafka/transaction.ts";
+import type { Log } from "../observe/log.ts";
+import type { Metrics } from "../observe/metrics.ts";
+import { Seldom } from "../observe/seldom.ts";
+import { type Clock, type Random, sleep } from "../runtime.ts";
+import type { Journal } from "../state/journal.ts";
+import { changes } from "./at-least-once.ts";
+import type { Delta } from "./ledger.ts";
+import { highestMark, type Mark } from "./true-checkpoint.ts";
+
+export interface CommitterOptions {
+  sink: TransactionalSink;
+  coordinator: TransactionCoordinator;
+  journal: Journal;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  metrics: Metrics;
+  /** Of this start; tells its offsets from those of others. */
+  nonce: string;
+  /** Topics on whose partition 0 the number is committed. */
+  topics: () => readonly string[];
+  /** Ends all waits. */
+  abort: AbortController;
+}
+
+/** How long offsets may stay unstable after InitProducerId before a marker is written for them; milliseconds. */
+const unstablePatience = 3000;
+
+/** Codes that name what neither a retry nor a new epoch mends. */
+export const forbidden = /AUTHORIZATION_FAILED|UNSUPPORTED_|SASL/;
+
+export class Committer {
+  /** Monotonic milliseconds. */
+  lastCommit = 0;
+  private readonly options: CommitterOptions;
+  private readonly seldom: Seldom;
+  private producer: ProducerIdentity | null = null;
+  /** The last attempt failed because the journal could not be written. */
+  private journalFailed = false;
+
+  constructor(options: CommitterOptions) {
+    this.options = options;
+    this.seldom = new Seldom(options.clock);
+  }
+
+  /** The id was taken over. */
+  get ready(): boolean {
+    return this.producer !== null;
+  }
+
+  /** Claims the id, which ends every older transaction one way or the other, and reads what is committed. */
+  async takeOver(): Promise<Mark | null> {
+    const { coordinator } = this.options;
+    for (;;) {
+      const producer = await coordinator.init();
+      const offsets = await coordinator.stableOffsets(unstablePatience);
+      if (offsets !== null) {
+        this.producer = producer;
+        this.options.sink.setProducer(producer);
+        return highestMark(offsets);
+      }
+      await this.settleGroup(producer);
+    }
+  }
+
+  /**
+   * Sends `cut` and commits it with number `n`, whose checkpoint `delta` is made durable first (null: it is already).
+   * The result says whether it was committed; after false the producer has a new epoch. Throws LogagentError FENCED,
+   * STATE_MISMATCH, STATE_IO and KafkaError for what ends the agent.
+   */
+  async transact(n: number, delta: Delta | null, cut: Cut | null): Promise<boolean> {
+    const { coordinator, journal, metrics, log, clock } = this.options;
+    const producer = this.producer as ProducerIdentity;
+    let ending = false;
+    try {
+      const checkpoint = () => this.writeCheckpoint(n, delta as Delta);
+      // While the journal cannot be written, no transaction is opened in vain.
+      if (this.journalFailed && delta !== null) await checkpoint();
+      const durable = delta === null || this.journalFailed ? Promise.resolve() : checkpoint();
+      durable.catch(() => {});
+      if (cut !== null) await coordinator.addPartitions(producer, partitionsOf(cut));
+      const parts = [durable, cut === null ? null : this.options.sink.send(cut), this.commitNumber(producer, n)];
+      const results = await Promise.allSettled(parts);
+      const failed = results.find((result) => result.status === "rejected");
+      if (failed) throw failed.reason;
+      this.journalFailed = false;
+      ending = true;
+      await coordinator.end(producer, true);
+      this.lastCommit = clock.monotonic();
+      metrics.count("transactions_total", { outcome: "committed" });
+      this.seldom.clear("aborted");
+      return true;
+    } catch (error) {
+      if (this.isFatal(error)) throw error;
+      if (this.seldom.say("aborted") !== null) {
+        log.warn("a transaction did not go through and is resolved", {
+          checkpoint: n,
+          error: (error as Error).message,
+        });
+      }
+      const mark = await this.takeOver();
+      // A claim without lines that was not committed is simply made again.
+      const committed = this.judge(n, mark, ending && delta !== null);
+      metrics.count("transactions_total", { outcome: committed ? "committed" : "aborted" });
+      if (this.journalFailed && !journal.broken) await this.pauseForJournal(error);
+      return committed;
+    }
+  }
+
+  /** Writes to the journal as soon as it can be written. */
+  async durably(write: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        await write();
+        return;
+      } catch (error) {
+        if (this.isFatal(error)) throw error;
+        await this.pauseForJournal(error);
+      }
+    }
+  }
+
+  /** A pause before the next attempt. */
+  async backOff(attempt: number): Promise<void> {
+    const { clock, random, abort } = this.options;
+    if (this.journalFailed) return; // it has paused already
+    await sleep(clock, Math.min(20 * 2 ** attempt, 2000) * (0.5 + random()), abort.signal);
+    abort.signal.throwIfAborted();
+  }
+
+  private async commitNumber(producer: ProducerIdentity, n: number): Promise<void> {
+    const { coordinator } = this.options;
+    const topics = this.options.topics();
+    await coordinator.addGroup(producer);
+    const mark = { partition: 0, offset: BigInt(n), metadata: this.options.nonce };
+    await coordinator.commitOffsets(
+      producer,
+      topics.map((topic) => ({ topic, ...mark })),
+    );
+  }
+
+  private async writeCheckpoint(n: number, delta: Delta): Promise<void> {
+    const { journal, metrics } = this.options;
+    try {
+      await journal.append({ n, base: journal.confirmed, ...changes(delta) });
+      metrics.count("checkpoints_total");
+    } catch (error) {
+      metrics.count("checkpoint_errors_total");
+      this.journalFailed = true;
+      throw error;
+    }
+  }
+
+  /**
+   * What the offsets say of transaction `n` after it was resolved. The nonce of another start means that somebody else
+   * runs with this id; `inDoubt` says that a commit of lines was asked for.
+   */
+  private judge(n: number, mark: Mark | null, inDoubt: boolean): boolean {
+    const { journal } = this.options;
+    if (mark !== null && mark.nonce !== this.options.nonce && !journal.header.nonces?.includes(mark.nonce)) {
+      throw new LogagentError(
+        "FENCED",
+        `committing checkpoint ${n} failed: another agent runs with the id ${journal.header.agent} (it has committed checkpoint ${mark.n}); give each agent an id and a state of its own`,
+      );
+    }
+    if (mark?.n === n) return true;
+    if (!inDoubt || mark !== null) return false;
+    throw new LogagentError(
+      "STATE_MISMATCH",
+      `committing checkpoint ${n} failed: the answer was lost and Kafka has no offset of the agent's group any more; start again with --recover repeat or --recover skip`,
+    );
+  }
+
+  /** Writes an abort marker behind whatever is pending in the group. */
+  private async settleGroup(producer: ProducerIdentity): Promise<void> {
+    const { coordinator, log } = this.options;
+    try {
+      await coordinator.addGroup(producer);
+      await coordinator.end(producer, false);
+    } catch (error) {
+      if (this.isFatal(error)) throw error;
+      log.debug("settling the group's offsets: trying again", { error: (error as Error).message });
+    }
+  }
+
+  /** True for what neither a retry nor a new epoch mends. */
+  private isFatal(error: unknown): boolean {
+    const { journal, abort } = this.options;
+    if (journal.broken || abort.signal.aborted) return true;
+    if (error instanceof UnresolvedError) return false;
+    if (error instanceof LogagentError) return error.code !== "STATE_IO" && error.code !== "BROKER_UNAVAILABLE";
+    return !(error instanceof KafkaError) || forbidden.test(error.name);
+  }
+
+  private async pauseForJournal(error: unknown): Promise<void> {
+    const { log, clock, abort } = this.options;
+    if (this.seldom.say("journal") !== null) {
+      log.error(`${(error as Error).message}; nothing is committed until the state can be written`);
+    }
+    await sleep(clock, 1000, abort.signal);
+    abort.signal.throwIfAborted();
+  }
+}
+
+function partitionsOf(cut: Cut): { topic: string; partition: number }[] {
+  const byName = new Map(cut.batches.map(({ topic, partition }) => [`${topic} ${partition}`, { topic, partition }]));
+  return [...byName.values()];
+}
