@@ -148,7 +148,7 @@ export class Agent {
     this.inputs = inputs;
     this.exportMetrics(inputs);
     const feed = new Feed({
-      sink,
+      delivery,
       positions,
       clock,
       wake,
@@ -156,7 +156,6 @@ export class Agent {
       onCrash: (input, error) => inputs.crash(input, error),
       onAppend: (input, bytes) => {
         this.lastProgress = clock.monotonic();
-        delivery.appended(input.config.topic);
         metrics.count("file_read_bytes_total", { input: input.config.name }, bytes);
       },
     });

@@ -60,6 +60,14 @@ export class AtLeastOnce implements Delivery {
     return this.running;
   }
 
+  hasRoom(topic: string): boolean {
+    return this.sink.hasRoom(topic);
+  }
+
+  onRoom(f: () => void): void {
+    this.sink.onRoom(f);
+  }
+
   appended(): void {}
 
   async stop(timeout: number): Promise<boolean> {

@@ -13,8 +13,12 @@ export interface Delivery {
   open(connected: Promise<void>): Promise<ReadonlyMap<string, FileState>>;
   /** Writes checkpoints, the first one at once, until `stop`. Rejects when the agent cannot go on. */
   run(source: CheckpointSource): Promise<void>;
-  /** Something was appended to the sink. */
-  appended(topic: string): void;
+  /** True while more may be appended for the topic. */
+  hasRoom(topic: string): boolean;
+  /** Called when room came back after `hasRoom` was false. */
+  onRoom(f: () => void): void;
+  /** `bytes` of a file were appended to the sink. */
+  appended(topic: string, bytes: number): void;
   /**
    * Waits at most `timeout` ms until everything appended is settled (the result says whether it is), then writes the
    * last checkpoint.

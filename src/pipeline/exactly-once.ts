@@ -58,7 +58,11 @@ export class ExactlyOnce implements Delivery {
   private source: CheckpointSource | null = null;
   private running: Promise<void> = Promise.resolve();
   private firstAppend: number | null = null;
-  private full = false;
+  /** Appended since the last cut. */
+  private bytes = 0;
+  /** Topics the sink had no memory for since the last cut. */
+  private readonly refused = new Set<string>();
+  private room = () => {};
   private stopping = false;
   private requestStop = () => {};
   private readonly stopRequested = new Promise<void>((resolve) => {
@@ -100,14 +104,30 @@ export class ExactlyOnce implements Delivery {
     journal.confirm(n);
   }
 
-  appended(topic: string): void {
-    if (this.firstAppend === null) {
-      this.firstAppend = this.options.clock.monotonic();
-      this.wake.ring();
-    }
-    if (this.full) return;
-    this.full = this.sink.buffered >= this.options.transactionBytes || !this.sink.hasRoom(topic);
-    if (this.full) this.wake.ring();
+  /** A transaction takes no more than its size: what comes then waits in the files until the next one begins. */
+  hasRoom(topic: string): boolean {
+    if (this.bytes >= this.options.transactionBytes) return false;
+    if (this.sink.hasRoom(topic)) return true;
+    this.refused.add(topic);
+    return false;
+  }
+
+  onRoom(f: () => void): void {
+    this.room = f;
+    this.sink.onRoom(f);
+  }
+
+  appended(topic: string, bytes: number): void {
+    this.firstAppend ??= this.options.clock.monotonic();
+    const first = this.bytes === 0;
+    this.bytes += bytes;
+    if (first || !this.hasRoom(topic)) this.wake.ring();
+  }
+
+  /** The transaction has its size, or the memory for more is taken. */
+  private get full(): boolean {
+    if (this.bytes >= this.options.transactionBytes) return true;
+    return this.bytes > 0 && [...this.refused].some((topic) => !this.sink.hasRoom(topic));
   }
 
   async stop(timeout: number): Promise<boolean> {
@@ -145,9 +165,12 @@ export class ExactlyOnce implements Delivery {
   }
 
   private cut(): Cut | null {
+    const cut = this.sink.cut();
     this.firstAppend = null;
-    this.full = false;
-    return this.sink.cut();
+    this.bytes = 0;
+    this.refused.clear();
+    this.room();
+    return cut;
   }
 
   /** Waits until lines are to be committed. */

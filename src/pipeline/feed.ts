@@ -1,11 +1,11 @@
-import type { Sink } from "../kafka/sink.ts";
 import type { Clock } from "../runtime.ts";
+import type { Delivery } from "./delivery.ts";
 import type { Input } from "./input.ts";
 import type { Positions } from "./positions.ts";
 import type { Wake } from "./wake.ts";
 
 export interface FeedOptions {
-  sink: Sink;
+  delivery: Delivery;
   positions: Positions;
   clock: Clock;
   wake: Wake;
@@ -13,8 +13,8 @@ export interface FeedOptions {
   inputs: () => readonly Input[];
   /** An input's own code threw. */
   onCrash: (input: Input, error: unknown) => void;
-  /** Something was appended. */
-  onAppend: (input: Input, bytes: number, records: number) => void;
+  /** A chunk of so many bytes of a file was appended. */
+  onAppend: (input: Input, bytes: number) => void;
 }
 
 /**
@@ -27,7 +27,7 @@ export class Feed {
 
   constructor(options: FeedOptions) {
     this.options = options;
-    options.sink.onRoom(options.wake.ring);
+    options.delivery.onRoom(options.wake.ring);
   }
 
   /** Resolves after `stop`. */
@@ -63,19 +63,23 @@ export class Feed {
   }
 
   private turn(input: Input): number {
-    const { sink, positions, onAppend } = this.options;
+    const { delivery, positions, onAppend } = this.options;
+    const { topic } = input.config;
     // Without room only `onRoom` brings the next turn.
-    if (!sink.hasRoom(input.config.topic)) return Number.POSITIVE_INFINITY;
+    if (!delivery.hasRoom(topic)) return Number.POSITIVE_INFINITY;
     const lines = input.next();
     if (lines !== null) {
       try {
         positions.handOut(lines, input);
-        if (lines.count > 0) sink.append(lines, input.route(lines.file));
+        if (lines.count > 0) {
+          delivery.sink.append(lines, input.route(lines.file));
+          delivery.appended(topic, lines.to - lines.base);
+        }
       } catch (error) {
         throw new AppendError(error);
       }
-      onAppend(input, lines.to - lines.base, lines.count);
-      if (!sink.hasRoom(input.config.topic)) return Number.POSITIVE_INFINITY;
+      onAppend(input, lines.to - lines.base);
+      if (!delivery.hasRoom(topic)) return Number.POSITIVE_INFINITY;
     }
     return input.tailer.wait();
   }
