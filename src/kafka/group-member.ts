@@ -45,6 +45,8 @@ export class GroupMember {
   private onFatal: (error: Error) => void = () => {};
   /** True for the member that shares out the partitions and must look for new ones. */
   isLeader = false;
+  /** True once it was a member. */
+  hasJoined = false;
 
   constructor(client: KafkaClient, options: GroupOptions, log: Log) {
     this.client = client;
@@ -105,6 +107,7 @@ export class GroupMember {
     const synced = await this.send(syncGroup(this.membership, assignments));
     if (synced.errorCode === codes.REBALANCE_IN_PROGRESS) return null;
     this.check(synced.errorCode, "joining");
+    this.hasJoined = true;
     return synced.partitions;
   }
 

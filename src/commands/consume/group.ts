@@ -8,11 +8,14 @@ import { type Assignment, Fetcher, type FetchOptions } from "../../kafka/fetch.t
 import { GroupMember, type GroupOptions } from "../../kafka/group-member.ts";
 import type { TopicPartition } from "../../kafka/list-offsets.ts";
 import { type OffsetRange, resolveOffsets } from "../../kafka/offset-spec.ts";
+import { isTransient } from "../../kafka/retry-leaders.ts";
 import type { Log } from "../../observe/log.ts";
+import { sleep, systemClock } from "../../runtime.ts";
 import type { Printer } from "./printer.ts";
 import { findTopics, type TopicSelection } from "./topics.ts";
 
 const commitInterval = 1000;
+const retryDelay = 1000;
 /** How often (ms) the group's leader looks for new partitions and every member for new topics of a pattern. */
 const discoveryInterval = 30_000;
 
@@ -37,7 +40,17 @@ export async function consumeGroup(
   const member = new GroupMember(client, options.group, log);
   try {
     let finished = false;
-    while (!finished && !signal.aborted) finished = await oneGeneration(client, member, options, printer, signal, log);
+    while (!finished && !signal.aborted) {
+      try {
+        finished = await oneGeneration(client, member, options, printer, signal, log);
+      } catch (error) {
+        // Whoever was a member once waits for the brokers like any reader that follows.
+        const isEnding = options.exitAtEnd || printer.done || signal.aborted;
+        if (!member.hasJoined || isEnding || !isTransient(error)) throw error;
+        log.warn(`${(error as Error).message}; trying again`);
+        await sleep(systemClock, retryDelay, signal);
+      }
+    }
   } finally {
     await printer.end();
     await member.leave();
@@ -95,15 +108,26 @@ async function oneGeneration(
     const offsets = [...printed.values()];
     printed.clear();
     await printer.end();
-    if (!printer.gone) await member.commit(offsets);
+    if (printer.gone) return;
+    try {
+      await member.commit(offsets);
+    } catch (error) {
+      for (const item of offsets) {
+        const name = `${item.topic}/${item.partition}`;
+        if (!printed.has(name)) printed.set(name, item);
+      }
+      throw error;
+    }
   };
   let commits = Promise.resolve();
   const commit = () => {
-    commits = commits.then(commitNow);
+    commits = commits.catch(() => {}).then(commitNow);
     return commits;
   };
   const committing = setInterval(() => {
     commit().catch((error) => {
+      // Brokers may be away for a while; what was printed meanwhile is committed with the next try.
+      if (isTransient(error)) return;
       failure ??= error as Error;
       interrupt();
     });
