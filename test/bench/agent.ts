@@ -24,6 +24,8 @@ const { values } = parseArgs({
     rates: { type: "string", default: "100,10000" },
     files: { type: "string", default: "1,10000" },
     only: { type: "string", default: "live,idle" },
+    // "app-N.log" makes them generations of one log by their names.
+    names: { type: "string", default: "N-app.log" },
     agents: { type: "string", default: "" },
     partitions: { type: "string", default: "4" },
     brokers: { type: "string" },
@@ -136,7 +138,7 @@ async function live(kafka: BenchKafka, { follower, live }: Candidate, rate: numb
 }
 
 async function idle(kafka: BenchKafka, { follower, idle }: Candidate, files: number): Promise<string[]> {
-  const path = (dir: string, number: number) => join(dir, `file-${number}.log`);
+  const path = (dir: string, number: number) => join(dir, values.names.replace("N", String(number)));
   const prepare = (dir: string) => {
     for (let i = 0; i < files; i++) writeFileSync(path(dir, i), `the only line of file ${i}\n`);
     return join(dir, "*.log");
