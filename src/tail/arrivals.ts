@@ -131,8 +131,7 @@ export class Arrivals {
   /** A copy of a followed file is remembered, that of a gone one is gone on with. */
   #isCopy(path: string, stat: Stat): boolean {
     const { registry, fs } = this.#context;
-    for (const relative of registry.relatives(path))
-      if (relative.attached && !relative.complete) this.#context.look(relative);
+    this.#lookAtRelatives(path);
     if (registry.byPath.has(path)) return true;
     let best: { file: FollowedFile; content: Pick<Content, "codec"> } | null = null;
     let prefix: FollowedFile | null = null;
@@ -161,6 +160,12 @@ export class Arrivals {
   /** A copy of what was read already from a file that is gone: followed from its end. */
   #addCopy(path: string): void {
     this.add(path, { after: null, attached: true, from: false, consumed: true });
+  }
+
+  /** They may have been truncated or renamed since the last look. */
+  #lookAtRelatives(path: string): void {
+    for (const file of this.#context.registry.relatives(path))
+      if (file.attached && !file.complete) this.#context.look(file);
   }
 
   /** Is all that the path holds known to be read, or going to be, from another file? */
@@ -310,6 +315,8 @@ export class Arrivals {
         (!holder.gone || this.matches(holder, sibling) === "yes")
       )
         continue;
+      this.#lookAtRelatives(sibling);
+      if (registry.byPath.has(sibling)) continue;
       if (registry.relatives(sibling).some((other) => this.#covers(other, sibling))) continue;
       const added = this.add(sibling, {
         after: this.#later(
@@ -410,7 +417,7 @@ export class Arrivals {
       file.links = stat.links;
       file.lastLook = this.#context.clock.now();
       registry.add(file);
-      if (content.codec === null && (stat.size > position || !attached || descriptors.hasRoom)) {
+      if (content.codec === null && (!attached || descriptors.makeRoom())) {
         descriptors.keep(file, fd);
         fd = null;
       } else if (!attached) descriptors.open(file);
@@ -419,8 +426,12 @@ export class Arrivals {
       if (!file.complete) this.#context.enqueue(file);
       return file;
     } catch (error) {
-      if (errorCode(error) === "EMFILE" || errorCode(error) === "ENFILE") descriptors.full();
-      this.#context.event("warn", "file-unreadable", `cannot open ${path}`, { path, cause: error });
+      const scarce = errorCode(error) === "EMFILE" || errorCode(error) === "ENFILE";
+      if (scarce) {
+        descriptors.full();
+        this.#context.discoverSoon();
+      }
+      this.#context.event(scarce ? "debug" : "warn", "file-unreadable", `cannot open ${path}`, { path, cause: error });
       return null;
     } finally {
       if (fd !== null) fs.close(fd);

@@ -39,7 +39,7 @@ export class Descriptors {
       this.#open.add(file);
       return "open";
     }
-    if (file.attached && !file.awaited && !this.hasRoom && !this.#evict()) return "full";
+    if (file.attached && !file.awaited && !this.makeRoom()) return "full";
     let fd: number | null;
     try {
       fd = this.#fs.open(file.path);
@@ -68,6 +68,11 @@ export class Descriptors {
     return named < this.#limit;
   }
 
+  /** True if another one may be opened, after closing what can be closed. */
+  makeRoom(): boolean {
+    return this.hasRoom || this.#evict();
+  }
+
   /** The system has no more descriptors: there will be fewer from now on. */
   full(): void {
     this.#limit = Math.max(1, Math.min(this.#limit, this.#open.size - 4));
@@ -81,7 +86,6 @@ export class Descriptors {
 
   /** Takes over a descriptor that is open already. */
   keep(file: FollowedFile, fd: number): void {
-    if (!this.hasRoom) this.#evict();
     this.#take(file, fd, 0);
   }
 

@@ -12,12 +12,22 @@ export interface Found {
   named: boolean;
 }
 
+/** One path or glob of an input: walked on its own, so that a server that is away holds up nothing else. */
+interface Target {
+  /** Null: a path without magic. */
+  glob: Glob | null;
+  path: string;
+  directories: Set<string>;
+  /** A walk of it is under way. */
+  busy: boolean;
+}
+
+type Known = (path: string) => boolean;
+type Trouble = (path: string, error: unknown) => void;
+
 export class Discovery {
-  /** Directories looked into by the last scan, for watching. */
-  directories = new Set<string>();
   readonly #fs: Fs;
-  readonly #literal: string[] = [];
-  readonly #globs: Glob[] = [];
+  readonly #targets: Target[] = [];
   readonly #excluded: (path: string) => boolean;
   readonly #included: (path: string) => boolean;
 
@@ -26,37 +36,57 @@ export class Discovery {
     this.#excluded = pathMatcher(exclude);
     this.#included = foundBy(paths.filter(hasMagic));
     for (const path of paths) {
-      if (hasMagic(path)) this.#globs.push(...parseGlob(path));
-      else this.#literal.push(path);
+      const globs = hasMagic(path) ? parseGlob(path) : [null];
+      for (const glob of globs) this.#targets.push({ glob, path, directories: new Set(), busy: false });
     }
+  }
+
+  /** Directories looked into by the last walks, for watching. */
+  get directories(): Set<string> {
+    return new Set(this.#targets.flatMap(({ directories }) => [...directories]));
   }
 
   /** Would a scan report this path? */
   matches(path: string): boolean {
-    return this.#literal.includes(path) || (this.#included(path) && !this.#excluded(path));
+    return this.named(path) || (this.#included(path) && !this.#excluded(path));
   }
 
   /** Is it one of the paths without magic? */
   named(path: string): boolean {
-    return this.#literal.includes(path);
+    return this.#targets.some((target) => target.glob === null && target.path === path);
   }
 
   /** Could something that happened to this name bring a new file? (A directory may have appeared below a glob.) */
   concerns(path: string): boolean {
-    return this.#globs.some((glob) => glob.segments.length > 1) || this.matches(path);
+    return this.#targets.some(({ glob }) => glob !== null && glob.segments.length > 1) || this.matches(path);
   }
 
   /**
-   * One walk. `known` paths are skipped without a stat, all others are reported. Runs to its end before it returns
-   * unless a network file system is in the way. `trouble` hears of what could not be read; that is never "gone".
+   * Walks all targets. `known` paths are skipped without a stat, all others are reported: returned at once, or handed to
+   * `later` where a network file system is in the way. `trouble` hears of what could not be read; that is never "gone".
    */
-  scan(
-    known: (path: string) => boolean,
-    found: (found: Found) => void,
-    trouble: (path: string, error: unknown) => void,
-  ): Promise<void> | null {
-    this.directories = new Set();
-    return this.#drive(this.#walk(known, found, trouble), undefined);
+  scan(known: Known, trouble: Trouble, later: (found: Found[]) => void): { found: Found[]; pending: Promise<void>[] } {
+    const all: Found[] = [];
+    const pending: Promise<void>[] = [];
+    for (const target of this.#targets) {
+      if (target.busy) continue;
+      const found: Found[] = [];
+      target.directories = new Set();
+      const walk = this.#drive(
+        this.#walk(target, known, (one) => found.push(one), trouble),
+        undefined,
+      );
+      if (walk === null) all.push(...found);
+      else {
+        target.busy = true;
+        const end = () => {
+          target.busy = false;
+          later(found);
+        };
+        pending.push(walk.then(end));
+      }
+    }
+    return { found: all, pending };
   }
 
   #drive(walk: Walk, answer: Stat | DirEntry[] | null | Error | undefined): Promise<void> | null {
@@ -85,9 +115,10 @@ export class Discovery {
   }
 
   *#walk(
-    known: (path: string) => boolean,
+    { glob, path: wanted, directories }: Target,
+    known: Known,
     found: (found: Found) => void,
-    trouble: (path: string, error: unknown) => void,
+    trouble: Trouble,
   ): Walk {
     const seen = new Set<string>();
     const report = function* (path: string, named: boolean): Walk {
@@ -100,12 +131,11 @@ export class Discovery {
         if (stat.kind === "file" || (named && stat.kind === "fifo")) found({ path, stat, named });
       }
     };
-    for (const path of this.#literal) {
-      const slash = path.lastIndexOf("/");
-      this.directories.add(slash < 0 ? "." : path.slice(0, slash) || "/");
-      yield* report(path, true);
-    }
-    for (const glob of this.#globs) {
+    if (glob === null) {
+      const slash = wanted.lastIndexOf("/");
+      directories.add(slash < 0 ? "." : wanted.slice(0, slash) || "/");
+      yield* report(wanted, true);
+    } else {
       const visited = new Set<string>();
       const stack: { directory: string; index: number }[] = [{ directory: glob.root, index: 0 }];
       for (let next = stack.pop(); next; next = stack.pop()) {
@@ -128,7 +158,7 @@ export class Discovery {
           continue;
         }
         if (entries === null || !Array.isArray(entries)) continue;
-        this.directories.add(directory);
+        directories.add(directory);
         entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
         for (const entry of entries) {
           const path =

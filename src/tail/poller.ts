@@ -133,7 +133,6 @@ export class Poller {
       if (stat.mtime !== file.mtime || file.unreadable) this.#rewritten(file, stat);
       return;
     }
-    if (!file.attached) file.namedAt = this.#context.clock.now();
     if (stat.size === file.size && stat.mtime === file.mtime && !file.unreadable) {
       if (!file.queued) file.verifiedAt = this.#context.clock.now();
       return;

@@ -162,7 +162,6 @@ export class Rotation {
 
   /** An empty file changed: content may have come and gone since the last look, of which only a copy is left. */
   appeared(file: FollowedFile, path: string, until: number): void {
-    const { fs } = this.#context;
     this.#arrivals.sample(file);
     file.after = this.#arrivals.generations(file.after, path, file.lastLook, until);
     const left = this.#context.registry.missing.get(path);
@@ -183,6 +182,19 @@ export class Rotation {
     }
     this.#context.event("debug", "file-released", `let go of ${file.path}`, { path: file.path, file: file.id });
     this.lose(file, 0);
+  }
+
+  /** Lets the oldest deleted files go while they hold more than `most` bytes that are not acknowledged. */
+  limitHeld(most: number): void {
+    const held = [...this.#context.registry.files.values()].filter(
+      ({ gone, attached, links }) => !gone && !attached && links === 0,
+    );
+    let bytes = held.reduce((sum, file) => sum + Math.max(0, file.size - file.position), 0);
+    for (const file of held) {
+      if (bytes <= most) return;
+      bytes -= Math.max(0, file.size - file.position);
+      this.lose(file, Math.max(0, file.size - file.read));
+    }
   }
 
   /** No way leads to the file's bytes any more. */

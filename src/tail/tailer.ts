@@ -2,10 +2,10 @@
 import type { FileId, Lines } from "../lines.ts";
 import type { Clock, Random } from "../runtime.ts";
 import type { FileState } from "../state/types.ts";
-import { Arrivals, oldestFirst } from "./arrivals.ts";
+import { Arrivals } from "./arrivals.ts";
 import { type Context, defaultTiming, type Mutant, type Timing } from "./context.ts";
 import { Descriptors } from "./descriptors.ts";
-import { Discovery, type Found } from "./discover.ts";
+import { Discovery } from "./discover.ts";
 import { FifoSource } from "./fifo.ts";
 import { FollowedFile } from "./file.ts";
 import type { Fs } from "./fs.ts";
@@ -16,6 +16,7 @@ import { Reader } from "./reader.ts";
 import { Registry } from "./registry.ts";
 import { resume } from "./resume.ts";
 import { Rotation } from "./rotation.ts";
+import { Scout } from "./scout.ts";
 import type { TailEvent, TailedFile, Tailer, TailOptions } from "./types.ts";
 import { DirectoryWatch } from "./watch.ts";
 
@@ -28,11 +29,8 @@ export interface TailEnv {
   mutants?: ReadonlySet<Mutant>;
 }
 
-const discoverMin = 1000;
-const discoverMax = 4000;
-/** Milliseconds between walks that events ask for. */
-const discoverGap = 20;
 const sweepEvery = 60_000;
+const heldEvery = 250;
 
 let lastId = 0;
 
@@ -53,6 +51,7 @@ class FileTailer implements Tailer, Context {
   readonly #arrivals: Arrivals;
   readonly #rotation: Rotation;
   readonly #poller: Poller;
+  readonly #scout: Scout;
   readonly #reader: Reader;
   readonly #rate: RateLimit;
   readonly #watch: DirectoryWatch;
@@ -61,11 +60,8 @@ class FileTailer implements Tailer, Context {
   readonly #scanMark: FollowedFile;
   #onEvent: (event: TailEvent) => void = () => {};
   #onWake: () => void = () => {};
-  #nextDiscovery = 0;
-  #lastDiscovery = Number.NEGATIVE_INFINITY;
-  #discoverInterval = discoverMin;
   #nextSweep = 0;
-  #discovering = false;
+  #nextHeld = 0;
   #closed = false;
 
   constructor(options: TailOptions, env: TailEnv) {
@@ -85,8 +81,9 @@ class FileTailer implements Tailer, Context {
       (event) => this.#onEvent(event),
       !this.mutants.has("ignore-truncation") && !this.mutants.has("no-marker"),
     );
-    this.#rate = new RateLimit(options.rateLimit, env.clock.monotonic());
     this.#watch = new DirectoryWatch(env.fs, options.watch && !options.once, (path) => this.#hint(path));
+    this.#scout = new Scout(this, this.#arrivals, this.#watch, () => this.#onWake());
+    this.#rate = new RateLimit(options.rateLimit, env.clock.monotonic());
     this.#scanMark = this.newFile("", { dev: 0, ino: 0n, birth: 0n }, 0, `${options.input}/scanned`);
     this.#scanMark.done = true;
   }
@@ -102,7 +99,7 @@ class FileTailer implements Tailer, Context {
       states.map((state) => FollowedFile.resume(++lastId, state)),
     );
     this.#arrivals.firstScan = !scanned && states.length === 0;
-    await this.#discover();
+    await this.#scout.start();
     this.#arrivals.firstScan = false;
     if (!scanned) this.registry.changed.add(this.#scanMark.id);
     if (this.options.once)
@@ -112,9 +109,7 @@ class FileTailer implements Tailer, Context {
   next(): Lines | null {
     if (this.#closed) return null;
     const now = this.clock.monotonic();
-    if (now >= this.#nextSweep) this.#sweep(now);
-    this.#poller.run(now);
-    if (!this.options.once && now >= this.#nextDiscovery && !this.#discovering) void this.#discover();
+    this.#tend(now);
     if (this.#ready.length === 0) return null;
     const records = this.#rate.available(now);
     if (records < 1) return null;
@@ -134,11 +129,17 @@ class FileTailer implements Tailer, Context {
     return null;
   }
 
+  tend(): number {
+    if (this.#closed) return Number.POSITIVE_INFINITY;
+    const now = this.clock.monotonic();
+    this.#tend(now);
+    return this.#tendWait(now);
+  }
+
   wait(): number {
     if (this.#closed) return Number.POSITIVE_INFINITY;
     const now = this.clock.monotonic();
-    let wait = this.#poller.wait(now);
-    if (!this.options.once && !this.#discovering) wait = Math.min(wait, Math.max(0, this.#nextDiscovery - now));
+    let wait = this.#tendWait(now);
     if (wait > 0 && this.#ready.some((file) => !this.#blocked(file))) wait = Math.min(wait, this.#rate.wait(now));
     return wait;
   }
@@ -179,7 +180,7 @@ class FileTailer implements Tailer, Context {
   }
 
   get finished(): boolean {
-    if (!this.options.once || this.#discovering) return false;
+    if (!this.options.once || this.#scout.busy) return false;
     for (const file of this.registry.files.values())
       if (!file.gone && !file.done && !file.drained && file.read < file.limit) return false;
     return true;
@@ -220,10 +221,7 @@ class FileTailer implements Tailer, Context {
   }
 
   discoverSoon(): void {
-    this.#nextDiscovery = Math.min(
-      this.#nextDiscovery,
-      Math.max(this.clock.monotonic(), this.#lastDiscovery + discoverGap),
-    );
+    this.#scout.soon();
   }
 
   newFile(path: string, identity: Identity, position: number, key = this.#newKey()): FollowedFile {
@@ -231,6 +229,22 @@ class FileTailer implements Tailer, Context {
     file.lastData = this.clock.monotonic();
     file.lastLook = this.clock.now();
     return file;
+  }
+
+  #tend(now: number): void {
+    if (now >= this.#nextSweep) this.#sweep(now);
+    this.#poller.run(now);
+    if (!this.options.once) this.#scout.run(now);
+    if (this.options.maxHeldBytes > 0 && now >= this.#nextHeld) {
+      this.#nextHeld = now + heldEvery;
+      this.#rotation.limitHeld(this.options.maxHeldBytes);
+    }
+  }
+
+  #tendWait(now: number): number {
+    let wait = this.#poller.wait(now);
+    if (!this.options.once) wait = Math.min(wait, this.#scout.wait(now));
+    return wait;
   }
 
   /** Waits for the generation before to be drained. */
@@ -317,33 +331,6 @@ class FileTailer implements Tailer, Context {
         { path: file.path, file: file.id, bytes: file.limit - file.read },
       );
     return null;
-  }
-
-  async #discover(): Promise<void> {
-    this.#discovering = true;
-    const began = this.clock.monotonic();
-    const { registry } = this;
-    const fresh: Found[] = [];
-    const scan = this.discovery.scan(
-      (path) => registry.byPath.has(path) || registry.copies.has(path),
-      (found) => fresh.push(found),
-      (path, error) => this.event("warn", "file-unreadable", `cannot look into ${path}`, { path, cause: error }),
-    );
-    if (scan) await scan;
-    this.#discovering = false;
-    if (this.#closed) return;
-    let changes = 0;
-    for (const found of oldestFirst(fresh))
-      if (!registry.byPath.has(found.path) && this.#arrivals.found(found)) changes++;
-    this.#arrivals.reviewCopies();
-    if (this.options.reopen) this.#arrivals.reviewMissing();
-    const now = this.clock.monotonic();
-    this.#lastDiscovery = now;
-    const most = Math.max(discoverMin, Math.min(discoverMax, 500 * (now - began)));
-    this.#discoverInterval = changes > 0 ? discoverMin : Math.min(most, this.#discoverInterval * 2);
-    this.#nextDiscovery = now + this.#discoverInterval;
-    this.#watch.set(this.discovery.directories);
-    if (scan) this.#onWake();
   }
 
   /** Forgets files that are gone for long. */

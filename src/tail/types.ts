@@ -72,6 +72,11 @@ export interface Tailer {
    * for trouble with one file: that is an event and a later try. The arrays are valid until the next call.
    */
   next(): Lines | null;
+  /**
+   * Looks at what is due without reading, for the time in which nobody has room for lines: renames and deletions are
+   * noticed while they happen, and descriptors keep what would be lost. Milliseconds until it is due again.
+   */
+  tend?(): number;
   /** Milliseconds until `next` is worth calling; 0: now; Infinity: only after `onWake`. */
   wait(): number;
   /** Called when an event or an asynchronous operation made `next` worth calling before `wait` ran out. */

@@ -14,19 +14,19 @@ function scan(files: string[], patterns: string[], exclude: string[] = [], links
       writeFileSync(join(dir, file), "");
     }
     for (const [target, name] of links) symlinkSync(join(dir, target), join(dir, name));
-    const found: string[] = [];
     const discovery = new Discovery(
       nodeFs,
       patterns.map((p) => join(dir, p)),
       exclude.map((p) => (p.includes("/") ? join(dir, p) : p)),
     );
-    discovery.scan(
+    const result = discovery.scan(
       () => false,
-      ({ path }) => found.push(path.slice(dir.length + 1)),
       (path, error) => {
         throw new Error(path, { cause: error });
       },
+      () => {},
     );
+    const found = [...new Set(result.found.map(({ path }) => path.slice(dir.length + 1)))];
     for (const path of found) expect(discovery.matches(join(dir, path))).toBe(true);
     return found.sort();
   } finally {

@@ -27,7 +27,7 @@ export type Action =
 export interface World {
   /** Rotated names match the patterns too. */
   wide: boolean;
-  /** Every content begins with the same 1.2 KB. */
+  /** Every content begins with the same 1.2 KB: unread generations cannot be told apart, so their order is not asked for. */
   header: boolean;
   /** Bytes of a line's padding. */
   padding: number;
@@ -240,7 +240,8 @@ export class Model {
       const tokens = this.#mayRepeat.get(parsed) ?? 0;
       if (tokens === 0) this.problems.push(`line ${parsed} came again`);
       else this.#mayRepeat.set(parsed, tokens - 1);
-    } else if (parsed < this.#last) this.problems.push(`line ${parsed} came after ${this.#last}`);
+    } else if (parsed < this.#last && !this.#world.header)
+      this.problems.push(`line ${parsed} came after ${this.#last}`);
     else this.#last = parsed;
     return parsed;
   }

@@ -1,0 +1,121 @@
+/** When to walk the patterns anew: now and then, soon after an event, and quickly while a path is missing. */
+import { type Arrivals, oldestFirst } from "./arrivals.ts";
+import type { Context } from "./context.ts";
+import type { Found } from "./discover.ts";
+import { errorCode } from "./fs.ts";
+import type { DirectoryWatch } from "./watch.ts";
+
+/** Milliseconds between walks: 1 s, doubling while nothing changes where a walk takes long. */
+const shortest = 1000;
+const longest = 4000;
+/** Milliseconds between walks that events ask for. */
+const gap = 20;
+/** Milliseconds the start waits for file systems whose server may be away. */
+const patience = 5000;
+
+export class Scout {
+  readonly #context: Context;
+  readonly #arrivals: Arrivals;
+  readonly #watch: DirectoryWatch;
+  readonly #wake: () => void;
+  /** Said already that they cannot be looked into. */
+  readonly #unreadable = new Set<string>();
+  #next = 0;
+  #last = Number.NEGATIVE_INFINITY;
+  #interval = shortest;
+  #pending = 0;
+
+  constructor(context: Context, arrivals: Arrivals, watch: DirectoryWatch, wake: () => void) {
+    this.#context = context;
+    this.#arrivals = arrivals;
+    this.#watch = watch;
+    this.#wake = wake;
+  }
+
+  /** A walk is under way. */
+  get busy(): boolean {
+    return this.#pending > 0;
+  }
+
+  /** The first walk. What a server answers only later still belongs to it. */
+  async start(): Promise<void> {
+    const { clock } = this.#context;
+    const pending = this.#walk(clock.monotonic());
+    if (pending.length === 0) return;
+    let cancel = () => {};
+    const late = new Promise<void>((resolve) => {
+      cancel = clock.after(patience, resolve);
+    });
+    await Promise.race([Promise.all(pending), late]);
+    cancel();
+  }
+
+  run(now: number): void {
+    if (now >= this.#next) this.#walk(now);
+  }
+
+  wait(now: number): number {
+    return Math.max(0, this.#next - now);
+  }
+
+  /** Something may have appeared. A path that just lost its file mostly gets another one within moments. */
+  soon(): void {
+    const now = this.#context.clock.monotonic();
+    this.#interval = Math.min(this.#interval, Math.max(gap, this.#context.options.pollMin));
+    this.#next = Math.min(this.#next, Math.max(now, this.#last + gap));
+  }
+
+  #walk(now: number): Promise<void>[] {
+    const { registry, discovery, options, clock } = this.#context;
+    const known = (path: string) => registry.byPath.has(path) || registry.copies.has(path);
+    const first = this.#arrivals.firstScan;
+    const { found, pending } = discovery.scan(
+      known,
+      (path, error) => this.#trouble(path, error),
+      (late) => {
+        this.#pending--;
+        this.#arrivals.firstScan = first;
+        this.#take(late);
+        this.#arrivals.firstScan = false;
+        this.#watch.set(discovery.directories);
+        this.#wake();
+      },
+    );
+    this.#pending += pending.length;
+    const changes = this.#take(found);
+    if (registry.copies.size > 0) this.#arrivals.reviewCopies();
+    if (options.reopen && registry.missing.size > 0) this.#arrivals.reviewMissing();
+    this.#last = clock.monotonic();
+    const cost = this.#last - now;
+    const most = Math.max(shortest, Math.min(longest, 500 * cost));
+    const least = Math.max(gap, 20 * cost);
+    this.#interval =
+      changes > 0
+        ? Math.max(least, Math.min(this.#interval, shortest))
+        : Math.min(most, Math.max(least, this.#interval * 2));
+    this.#next = this.#last + this.#interval;
+    this.#watch.set(discovery.directories);
+    return pending;
+  }
+
+  #take(found: Found[]): number {
+    let changes = 0;
+    for (const one of oldestFirst(found)) {
+      if (!this.#context.registry.byPath.has(one.path) && this.#arrivals.found(one)) changes++;
+    }
+    return changes;
+  }
+
+  /** What could not be looked into is not gone; it is tried again. */
+  #trouble(path: string, error: unknown): void {
+    const { descriptors, event } = this.#context;
+    const scarce = errorCode(error) === "EMFILE" || errorCode(error) === "ENFILE";
+    if (scarce) descriptors.full();
+    if (this.#unreadable.has(path)) return;
+    this.#unreadable.add(path);
+    event.call(this.#context, scarce ? "debug" : "warn", "file-unreadable", `cannot look into ${path}`, {
+      path,
+      cause: error,
+    });
+  }
+}
