@@ -3,7 +3,7 @@ import { silentLog } from "../../src/observe/log.ts";
 import { noMetrics } from "../../src/observe/metrics.ts";
 import { Agent } from "../../src/pipeline/agent.ts";
 import { ExactlyOnce } from "../../src/pipeline/exactly-once.ts";
-import { trueCheckpoint } from "../../src/pipeline/true-checkpoint.ts";
+import { highestMark, trueCheckpoint } from "../../src/pipeline/true-checkpoint.ts";
 import { type Clock, systemClock } from "../../src/runtime.ts";
 import { Journal } from "../../src/state/journal.ts";
 import type { Header } from "../../src/state/types.ts";
@@ -28,14 +28,18 @@ function openJournal(disk: MemoryFs): Promise<Journal> {
   return Journal.open({ path: "/s.jsonl", fs: disk, clock: systemClock, log: silentLog, fallBack: false, header });
 }
 
-async function start({ kafka, files, disk }: World, recover: "repeat" | "skip" | null = null) {
+async function start(
+  { kafka, files, disk }: World,
+  recover: "repeat" | "skip" | null = null,
+  clock: Clock = fastClock,
+) {
   const journal = await openJournal(disk);
   const sink = new MemoryTransactionalSink(kafka);
   const delivery = new ExactlyOnce({
     sink,
     coordinator: kafka.coordinator(),
     journal,
-    clock: fastClock,
+    clock,
     random: Math.random,
     log: silentLog,
     metrics: noMetrics,
@@ -52,7 +56,7 @@ async function start({ kafka, files, disk }: World, recover: "repeat" | "skip" |
     connect: async () => "cluster",
     createTopic: async () => {},
     host: "h",
-    clock: fastClock,
+    clock,
     random: Math.random,
     log: silentLog,
     metrics: noMetrics,
@@ -110,6 +114,36 @@ describe("exactly once", () => {
     expect(await run.ended).toBe(0);
     expect(commits).toBeGreaterThan(20);
     expect(here.kafka.wentBack).toBe(false);
+  });
+
+  test("an offset commit that hangs in the group is ended by a marker", async () => {
+    const here = world();
+    here.kafka.unstable = true;
+    here.files.append("a", "x\n");
+    const run = await start(here);
+    await until(() => here.kafka.committed.length === 1);
+    run.agent.stop();
+    expect(await run.ended).toBe(0);
+  });
+
+  test("the number is committed again after twelve hours, with and without lines in between", async () => {
+    const here = world();
+    let skew = 0;
+    const monotonic = () => systemClock.monotonic() + skew;
+    const clock = { ...systemClock, monotonic, after: (ms: number, f: () => void) => systemClock.after(ms / 1e6, f) };
+    const run = await start(here, null, clock);
+    here.files.append("a", "x\n");
+    await until(() => here.kafka.committed.length === 1);
+    for (let i = 0; i < 3; i++) {
+      const before = here.kafka.offsets.get("t")!.offset;
+      skew += 12.1 * 3600_000;
+      await until(() => here.kafka.offsets.get("t")!.offset > before);
+    }
+    here.files.append("a", "y\n");
+    await until(() => here.kafka.committed.length === 2);
+    run.agent.stop();
+    expect(await run.ended).toBe(0);
+    expect(here.kafka.committed).toEqual(["x", "y"]);
   });
 
   test("an agent that the coordinator's time-out fenced goes on and replays", async () => {
@@ -172,6 +206,21 @@ describe("exactly once", () => {
     expect(await recovered.ended).toBe(0);
     expect(here.kafka.committed.slice(40)).toEqual(numbers("a", 20, 40));
   });
+});
+
+test("of several topics' offsets the highest counts", () => {
+  const offset = (topic: string, n: number, metadata: string | null) => ({
+    topic,
+    partition: 0,
+    offset: BigInt(n),
+    metadata,
+  });
+  expect(highestMark([offset("a", 3, "x"), offset("b", 12, "y"), offset("c", -1, null)])).toEqual({
+    n: 12,
+    nonce: "y",
+  });
+  expect(highestMark([offset("c", -1, null)])).toBeNull();
+  expect(highestMark([])).toBeNull();
 });
 
 describe("the true checkpoint", () => {

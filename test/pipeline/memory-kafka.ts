@@ -17,6 +17,8 @@ export class MemoryKafka {
   /** What readers of committed records see. */
   readonly committed: string[] = [];
   offsets = new Map<string, GroupOffset>();
+  /** An offset commit hangs in the group that no marker follows. */
+  unstable = false;
   /** A committed offset was overwritten by a lower one. */
   wentBack = false;
   fault: (step: string) => Fault = () => "none";
@@ -85,6 +87,7 @@ export class MemoryKafka {
     const { values, offsets } = this.open!;
     this.open = null;
     this.last = commit ? "committed" : "aborted";
+    this.unstable = false;
     if (!commit) return;
     this.committed.push(...values);
     for (const offset of offsets) {
@@ -101,7 +104,7 @@ export class MemoryKafka {
       commitOffsets: async (producer, offsets) =>
         this.request("commitOffsets", producer, () => this.commitOffsets(offsets)),
       end: async (producer, commit) => this.request("end", producer, () => this.end(commit)),
-      stableOffsets: async () => [...this.offsets.values()],
+      stableOffsets: async () => (this.unstable ? null : [...this.offsets.values()]),
     };
   }
 }
