@@ -18,7 +18,7 @@ interface Mutant {
 }
 
 const journal = "src/state/journal.ts";
-const exactlyOnce = "src/pipeline/exactly-once.ts";
+const committer = "src/pipeline/committer.ts";
 
 const mutants: Mutant[] = [
   {
@@ -29,7 +29,7 @@ const mutants: Mutant[] = [
   },
   {
     name: "the checkpoint is written after its transaction's commit",
-    file: exactlyOnce,
+    file: committer,
     edits: [
       [
         "const durable = delta === null || this.journalFailed ?",
@@ -44,7 +44,7 @@ const mutants: Mutant[] = [
   },
   {
     name: "a commit whose answer was lost counts as aborted",
-    file: exactlyOnce,
+    file: committer,
     edits: [["    if (mark?.n === n) return true;", "    if (mark?.n === n) return false;"]],
     campaign: ["faults/proxy.solo.test.ts", "every kind"],
   },
@@ -56,8 +56,10 @@ const mutants: Mutant[] = [
   },
   {
     name: "another instance's nonce is ignored",
-    file: exactlyOnce,
-    edits: [["if (mark !== null && mark.nonce !== this.nonce && ", 'if (mark !== null && mark.nonce === "" && ']],
+    file: committer,
+    edits: [
+      ["if (mark !== null && mark.nonce !== this.options.nonce && ", 'if (mark !== null && mark.nonce === "" && '],
+    ],
     campaign: ["faults/same-id.solo.test.ts", "different files"],
   },
   {
@@ -131,8 +133,14 @@ function plant({ file, edits }: Mutant): string {
   return dir;
 }
 
-function run(mutant: Mutant): "caught" | "GOT AWAY" {
-  const dir = plant(mutant);
+function run(mutant: Mutant): "caught" | "GOT AWAY" | "not planted" {
+  let dir: string;
+  try {
+    dir = plant(mutant);
+  } catch (error) {
+    console.error(`  ${(error as Error).message}`);
+    return "not planted";
+  }
   try {
     const build = spawnSync(process.execPath, ["build.ts"], { cwd: dir, encoding: "utf8" });
     if (build.status !== 0) throw new Error(`building the mutant "${mutant.name}": ${build.stderr}`);
