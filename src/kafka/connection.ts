@@ -197,16 +197,22 @@ export class Connection {
       return;
     }
     const headroom = request.headroom ?? 0;
+    if (headroom >= headerBytes && !request.flexible) {
+      const at = headroom - headerBytes;
+      body.writeInt32BE(body.length - at - 4, at);
+      body.writeInt16BE(request.key, at + 4);
+      body.writeInt16BE(request.version, at + 6);
+      body.writeInt32BE(correlationId, at + 8);
+      body.writeInt16BE(this.clientId.length, at + 12);
+      body.set(this.clientId, at + 14);
+      socket.write(at === 0 ? body : body.subarray(at), written);
+      return;
+    }
     const header = this.header(
       new Writer(headerBytes).int32(headerBytes - 4 + body.length - headroom),
       request,
       correlationId,
     ).finish();
-    if (headroom >= headerBytes) {
-      body.set(header, headroom - headerBytes);
-      socket.write(body.subarray(headroom - headerBytes), written);
-      return;
-    }
     socket.cork();
     socket.write(header);
     socket.write(headroom > 0 ? body.subarray(headroom) : body, written);

@@ -28,6 +28,8 @@ export interface ProduceOptions {
   transactionalId: string | null;
   /** Bytes of the client's own request header. */
   headerBytes: number;
+  /** Encoded fields in front of a batch, by topic and partition; filled as needed. */
+  prefixes: Map<string, Buffer[]>;
 }
 
 export const partitionKey = (topic: string, partition: number) => `${topic} ${partition}`;
@@ -79,14 +81,26 @@ function withBody(body: Buffer, headroom: number, options: ProduceOptions): ApiR
 
 /** The request's fields right in front of the batch, in its headroom; null when they do not fit there. */
 function framedBody(batch: RecordBatch, options: ProduceOptions) {
-  const prefix = new Writer(300);
-  requestPrefix(prefix, options).int32(1).string(batch.topic).int32(1);
-  const bytes = prefix.int32(batch.partition).int32(batch.size).finish();
-  const headroom = HEADROOM - bytes.length;
+  const prefix = prefixOf(batch, options);
+  const headroom = HEADROOM - prefix.length;
   if (headroom < options.headerBytes) return null;
   const body = batch.frame;
-  body.set(bytes, headroom);
+  body.set(prefix, headroom);
+  body.writeInt32BE(batch.size, HEADROOM - 4);
   return { body, headroom };
+}
+
+/** The same for every batch of a partition but for its last field, the batch's size. */
+function prefixOf(batch: RecordBatch, options: ProduceOptions): Buffer {
+  let prefix = options.prefixes.get(batch.topic)?.[batch.partition];
+  if (!prefix) {
+    const writer = requestPrefix(new Writer(300), options).int32(1).string(batch.topic).int32(1);
+    prefix = Buffer.from(writer.int32(batch.partition).int32(0).finish());
+    const known = options.prefixes.get(batch.topic) ?? [];
+    known[batch.partition] = prefix;
+    options.prefixes.set(batch.topic, known);
+  }
+  return prefix;
 }
 
 /** All batches copied into one buffer of the pool, behind room for the client's header. */

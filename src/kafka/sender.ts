@@ -8,7 +8,13 @@ import { backoff } from "./backoff.ts";
 import type { ClusterMetadata, KafkaClient } from "./client.ts";
 import { codes, errorInfo, KafkaError } from "./errors.ts";
 import { MAX_IN_FLIGHT, type PartitionQueue } from "./partition-queue.ts";
-import { type PartitionResult, type ProduceResponse, partitionKey, produceRequest } from "./produce-request.ts";
+import {
+  type PartitionResult,
+  type ProduceOptions,
+  type ProduceResponse,
+  partitionKey,
+  produceRequest,
+} from "./produce-request.ts";
 import { incrementSequence, type ProducerStamp, type RecordBatch } from "./record-batch.ts";
 import type { Outcome, SinkEvent } from "./sink.ts";
 
@@ -63,6 +69,7 @@ export class Sender {
   private readonly random: Random;
   private readonly hooks: SenderHooks;
   private readonly window: number;
+  private readonly produceOptions: ProduceOptions;
   private pumping = false;
   private closed = false;
   private wake: { at: number; cancel: () => void } | null = null;
@@ -87,6 +94,13 @@ export class Sender {
     this.clock = clock;
     this.random = random;
     this.hooks = hooks;
+    this.produceOptions = {
+      acks: options.acks,
+      timeoutMs: Math.max(1000, Math.floor(options.requestTimeout * 0.6)),
+      transactionalId: options.transactionalId,
+      headerBytes: 128,
+      prefixes: new Map(),
+    };
     // Without sequence numbers a failed batch could be overtaken by the next one.
     this.window = options.acks === -1 ? MAX_IN_FLIGHT : 1;
   }
@@ -196,7 +210,6 @@ export class Sender {
 
   private send(node: Node, sent: [RecordBatch, PartitionQueue][], now: number): void {
     node.requests++;
-    const { options } = this;
     for (const [batch] of sent) {
       if (batch.firstSentAt < 0) {
         batch.firstSentAt = now;
@@ -206,16 +219,8 @@ export class Sender {
         batch.unresolved = false;
       }
     }
-    const { request, release } = produceRequest(
-      sent.map(([batch]) => batch),
-      {
-        acks: options.acks,
-        timeoutMs: Math.max(1000, Math.floor(options.requestTimeout * 0.6)),
-        transactionalId: options.transactionalId,
-        headerBytes: 128,
-      },
-      this.accumulator.pool,
-    );
+    const batches = sent.map(([batch]) => batch);
+    const { request, release } = produceRequest(batches, this.produceOptions, this.accumulator.pool);
     this.client.send(node.id, request).then(
       (response) => {
         release();

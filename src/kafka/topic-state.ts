@@ -60,16 +60,19 @@ export class TopicState {
   }
 
   private pick(random: () => number): PartitionQueue {
-    const withLeader = this.partitions.filter(usable);
-    const candidates = withLeader.length > 0 ? withLeader : this.partitions;
-    const longest = candidates.reduce((max, { backlog }) => Math.max(max, backlog), 0);
-    const weights = candidates.map(({ backlog }) => longest + 1 - backlog);
-    let rest = random() * weights.reduce((sum, weight) => sum + weight, 0);
-    for (let i = 0; i < candidates.length; i++) {
-      rest -= weights[i] as number;
-      if (rest < 0) return candidates[i] as PartitionQueue;
+    const { partitions } = this;
+    const anyUsable = partitions.some(usable);
+    let longest = 0;
+    for (const queue of partitions) longest = Math.max(longest, queue.backlog);
+    const weight = (queue: PartitionQueue) => (anyUsable && !usable(queue) ? 0 : longest + 1 - queue.backlog);
+    let rest = 0;
+    for (const queue of partitions) rest += weight(queue);
+    rest *= random();
+    for (const queue of partitions) {
+      rest -= weight(queue);
+      if (rest < 0) return queue;
     }
-    return candidates[candidates.length - 1] as PartitionQueue;
+    return (anyUsable ? partitions.find(usable) : partitions[0]) as PartitionQueue;
   }
 
   /** Partitions in turn, those without a leader left out while others have one. */
