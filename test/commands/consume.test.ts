@@ -366,9 +366,13 @@ describe("groups", () => {
 test("the same sources under Deno", async () => {
   const deno = findTool("deno") ?? `${root}/node_modules/.bin/deno`;
   const command = [deno, "run", "-A", `${root}/src/main.ts`, "consume", "-b", brokers, topic, "-O", "start", "-e"];
-  const { code, stdout } = await run(command);
-  expect(code).toBe(0);
-  expect(stdout.split("\n").slice(0, -1).sort()).toEqual([...sequence("a", 0, 10), ...sequence("b", 0, 5)]);
+  const { code, stdout, stderr } = await run(command);
+  const lines = stdout.split("\n").slice(0, -1).sort();
+  expect({ code, stderr, lines }).toEqual({
+    code: 0,
+    stderr: "",
+    lines: [...sequence("a", 0, 10), ...sequence("b", 0, 5)],
+  });
   const json = await run([...command, "-p", "1", "-f", "json", "-n", "1"]);
   expect(JSON.parse(json.stdout)).toMatchObject({ key: "k0", value: "b0" });
 });
