@@ -9,7 +9,8 @@ import { BufferPool } from "./buffer-pool.ts";
 import type { Codec } from "./compression.ts";
 import { keyPartition } from "./murmur2.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
-import { encodeHeaders, encodeKey, HEADROOM, RecordBatch } from "./record-batch.ts";
+import { HEADROOM, RecordBatch } from "./record-batch.ts";
+import { encodeHeaders, encodeKey } from "./record-parts.ts";
 import type { Route } from "./sink.ts";
 import { TopicState } from "./topic-state.ts";
 

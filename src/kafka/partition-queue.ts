@@ -3,7 +3,8 @@
  * KIP-360). Order is kept by one rule: after any failure nothing of the partition is sent until every request of it has
  * come to an end; then everything unacknowledged goes again from the first, with identical bytes and sequences.
  */
-import { decrementSequence, incrementSequence, type ProducerStamp, type RecordBatch } from "./record-batch.ts";
+import type { ProducerStamp, RecordBatch } from "./record-batch.ts";
+import { decrementSequence, incrementSequence } from "./sequence.ts";
 
 /** Batches in flight per partition: how many the broker remembers to recognise repeats (KIP-98). */
 export const MAX_IN_FLIGHT = 5;

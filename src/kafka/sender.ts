@@ -7,7 +7,9 @@ import type { Accumulator } from "./accumulator.ts";
 import { backoff } from "./backoff.ts";
 import type { ClusterMetadata, KafkaClient } from "./client.ts";
 import { codes, errorInfo, KafkaError } from "./errors.ts";
+import { MetadataRefresh } from "./metadata-refresh.ts";
 import { MAX_IN_FLIGHT, type PartitionQueue } from "./partition-queue.ts";
+import { lostStateCodes, mayHaveAppended, splittable } from "./produce-errors.ts";
 import {
   type PartitionResult,
   type ProduceOptions,
@@ -15,13 +17,12 @@ import {
   partitionKey,
   produceRequest,
 } from "./produce-request.ts";
-import { incrementSequence, type ProducerStamp, type RecordBatch } from "./record-batch.ts";
+import type { ProducerStamp, RecordBatch } from "./record-batch.ts";
+import { incrementSequence } from "./sequence.ts";
 import type { Outcome, SinkEvent } from "./sink.ts";
 
 /** Requests under way per broker; more only queue up there, since a broker serves a connection one by one. */
 const MAX_REQUESTS = 5;
-/** Milliseconds between looks at the metadata when nothing calls for it: new partitions are seen within a minute. */
-const METADATA_INTERVAL = 50_000;
 /** Milliseconds without an answer after which the broker may have forgotten our producer id. */
 const STATE_LIFETIME = 12 * 3600_000;
 
@@ -73,12 +74,7 @@ export class Sender {
   private pumping = false;
   private closed = false;
   private wake: { at: number; cancel: () => void } | null = null;
-  private refreshing: Promise<void> | null = null;
-  private refreshFailures = 0;
-  private refreshesInARow = 0;
-  private refreshNotBefore = 0;
-  private refreshedAt = Number.NEGATIVE_INFINITY;
-  private refreshWanted = false;
+  private readonly refresh: MetadataRefresh;
 
   constructor(
     client: KafkaClient,
@@ -94,6 +90,15 @@ export class Sender {
     this.clock = clock;
     this.random = random;
     this.hooks = hooks;
+    this.refresh = new MetadataRefresh(client, clock, random, {
+      topics: () => [...this.accumulator.topics.keys()],
+      apply: (metadata) => this.applyMetadata(metadata),
+      failed: (error) => {
+        const text = `asking for metadata: ${message(error)}; trying on`;
+        this.hooks.event({ level: "warn", name: "broker-unavailable", message: text, cause: error });
+      },
+      ended: () => this.pump(),
+    });
     this.produceOptions = {
       acks: options.acks,
       timeoutMs: Math.max(1000, Math.floor(options.requestTimeout * 0.6)),
@@ -118,9 +123,6 @@ export class Sender {
   private run(): void {
     const now = this.clock.monotonic();
     let next = this.closeDue(now);
-    const refreshDue = this.refreshedAt + METADATA_INTERVAL;
-    if (now >= refreshDue) this.refreshWanted = true;
-    else next = Math.min(next, refreshDue);
     const ready = new Map<Node, PartitionQueue[]>();
     for (const queue of this.active) {
       if (!queue.hasWork) {
@@ -129,7 +131,7 @@ export class Sender {
       }
       if (queue.idle || queue.failed || queue.inFlight >= this.window) continue;
       if (queue.leader < 0) {
-        this.refreshWanted = true;
+        this.refresh.wanted = true;
         continue;
       }
       if (!this.identify(queue)) continue;
@@ -146,7 +148,7 @@ export class Sender {
     }
     for (const [node, queues] of ready) this.sendTo(node, queues, now);
     if (ready.size > 0) this.accumulator.announceRoom();
-    if (this.refreshWanted) next = Math.min(next, this.refresh(now));
+    next = Math.min(next, this.refresh.run(now));
     if (next < Number.POSITIVE_INFINITY) this.wakeAt(next, now);
   }
 
@@ -275,7 +277,7 @@ export class Sender {
       this.retry(batch, queue, true);
       this.settleFailure(queue);
     }
-    this.refreshWanted = true;
+    this.refresh.wanted = true;
     this.hooks.ended();
     this.pump();
   }
@@ -288,7 +290,7 @@ export class Sender {
       return;
     }
     const info = errorInfo(code);
-    if (info.refreshMetadata) this.refreshWanted = true;
+    if (info.refreshMetadata) this.refresh.wanted = true;
     if (splittable.has(code)) {
       batch.refused = { kind: "dropped", code, name: info.name, message: result.message ?? "" };
       queue.failed = true;
@@ -427,45 +429,14 @@ export class Sender {
     });
   }
 
-  /** Asks for metadata unless that is under way; returns when it will be asked for. */
-  private refresh(now: number): number {
-    if (this.refreshing) return Number.POSITIVE_INFINITY;
-    if (this.accumulator.topics.size === 0) return Number.POSITIVE_INFINITY;
-    if (now < this.refreshNotBefore) return this.refreshNotBefore;
-    this.refreshWanted = false;
-    this.refreshesInARow = now - this.refreshedAt > 5000 ? 0 : this.refreshesInARow + 1;
-    const names = [...this.accumulator.topics.keys()];
-    this.refreshing = this.client.metadata(names).then(
-      (metadata) => {
-        this.refreshFailures = 0;
-        this.applyMetadata(metadata);
-      },
-      (error) => {
-        this.refreshFailures++;
-        this.refreshWanted = true;
-        if (this.refreshFailures === 1) {
-          const text = `asking for metadata: ${message(error)}; trying on`;
-          this.hooks.event({ level: "warn", name: "broker-unavailable", message: text, cause: error });
-        }
-      },
-    );
-    this.refreshing.then(() => {
-      this.refreshing = null;
-      const tries = Math.max(this.refreshFailures, this.refreshesInARow);
-      this.refreshNotBefore = this.clock.monotonic() + backoff(tries, this.random);
-      this.pump();
-    });
-    return Number.POSITIVE_INFINITY;
-  }
-
   applyMetadata(metadata: ClusterMetadata): void {
-    this.refreshedAt = this.clock.monotonic();
+    this.refresh.noted();
     for (const found of metadata.topics) {
       const topic = this.accumulator.topics.get(found.name);
       if (!topic) continue;
       if (found.partitions.length === 0 && found.errorCode !== codes.NONE) {
         for (const queue of topic.partitions) queue.leader = -1;
-        if (topic.memory > 0) this.refreshWanted = true;
+        if (topic.memory > 0) this.refresh.wanted = true;
         if (!topic.missing) {
           const { name } = errorInfo(found.errorCode);
           const text = `topic "${found.name}": the broker answers ${name}; trying on`;
@@ -505,31 +476,6 @@ export class Sender {
     this.wake?.cancel();
   }
 }
-
-const lostStateCodes: ReadonlySet<number> = new Set([
-  codes.OUT_OF_ORDER_SEQUENCE_NUMBER,
-  codes.UNKNOWN_PRODUCER_ID,
-  codes.INVALID_PRODUCER_EPOCH,
-  codes.INVALID_PRODUCER_ID_MAPPING,
-  codes.PRODUCER_FENCED,
-]);
-
-/** The broker will never take the batch as it is: parts of it may do. */
-const splittable: ReadonlySet<number> = new Set([
-  codes.MESSAGE_TOO_LARGE,
-  codes.RECORD_LIST_TOO_LARGE,
-  codes.INVALID_RECORD,
-  codes.INVALID_TIMESTAMP,
-]);
-
-/** Errors after which the batch may be in the leader's log all the same. */
-const mayHaveAppended: ReadonlySet<number> = new Set([
-  codes.REQUEST_TIMED_OUT,
-  codes.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-  codes.NETWORK_EXCEPTION,
-  codes.UNKNOWN_SERVER_ERROR,
-  codes.KAFKA_STORAGE_ERROR,
-]);
 
 function describe(batch: RecordBatch): string {
   return `topic "${batch.topic}" partition ${batch.partition}`;

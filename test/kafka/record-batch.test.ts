@@ -5,14 +5,9 @@ import { BufferPool } from "../../src/kafka/buffer-pool.ts";
 import type { Codec } from "../../src/kafka/compression.ts";
 import { RecordSetReader } from "../../src/kafka/decode.ts";
 import { keyPartition, murmur2 } from "../../src/kafka/murmur2.ts";
-import {
-  decrementSequence,
-  encodeHeaders,
-  encodeKey,
-  HEADROOM,
-  incrementSequence,
-  RecordBatch,
-} from "../../src/kafka/record-batch.ts";
+import { HEADROOM, RecordBatch } from "../../src/kafka/record-batch.ts";
+import { encodeHeaders, encodeKey } from "../../src/kafka/record-parts.ts";
+import { decrementSequence, incrementSequence } from "../../src/kafka/sequence.ts";
 import type { Header } from "../../src/kafka/sink.ts";
 import { linesOf } from "./producing.ts";
 
