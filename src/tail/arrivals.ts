@@ -190,8 +190,17 @@ export class Arrivals {
     );
   }
 
-  /** Looks again at what was a copy: changed, gone, or its original is gone. */
-  reviewCopies(): void {
+  /** Of a file that is gone: its copies are looked at again. */
+  reviewCopiesOf(file: FollowedFile): void {
+    for (const { path } of this.#context.registry.copiesOf(file)) {
+      this.#context.registry.copies.delete(path);
+      const stat = tryStat(this.#context.fs, path);
+      if (stat) this.found({ path, stat, named: false });
+    }
+  }
+
+  /** Forgets which paths are copies where they or their originals changed: the next walk reports them anew. */
+  dropStaleCopies(): void {
     const { registry, fs } = this.#context;
     for (const copy of [...registry.copies.values()]) {
       const stat = tryStat(fs, copy.path);
@@ -203,7 +212,6 @@ export class Arrivals {
         sameFile(stat, copy.stat, false);
       if (same && !copy.of.gone) continue;
       registry.copies.delete(copy.path);
-      if (stat) this.found({ path: copy.path, stat, named: false });
     }
   }
 
@@ -259,6 +267,7 @@ export class Arrivals {
     }
     for (const wanted of ["yes", "maybe"] as const) {
       for (const candidate of candidates) {
+        if (strictRootName(candidate.path) === nameOf(candidate.path)) continue; // a new log, whatever its header says
         const holder = registry.atInode(candidate.stat);
         const held = holder && holder !== file && !holder.gone && sameFile(holder.identity, candidate.stat, true);
         if (held && (file.read === 0 || holder.read < file.read || !holder.settledAll)) continue;

@@ -29,6 +29,8 @@ export interface Context {
   /** Looks at the file now: it may have been truncated or renamed since the last look. */
   look(file: FollowedFile): void;
   discoverSoon(): void;
+  /** Events tell of changes beside this path: looks are only the net below. */
+  watched(path: string): boolean;
   newFile(path: string, identity: Identity, position: number): FollowedFile;
 }
 

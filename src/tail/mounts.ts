@@ -14,17 +14,28 @@ const stable = /^(ext[234]|xfs|btrfs|tmpfs|f2fs|zfs|ramfs|bcachefs|jfs|reiserfs|
 
 let mounts: { point: string; traits: Traits }[] | null = null;
 let readAt = 0;
+/** By directory. */
+let known = new Map<string, Traits>();
 
 /** Traits of the mount that holds `path`. The table is read again after 30 s. */
 export function mountTraits(path: string): Traits {
   if (mounts === null || performance.now() - readAt > 30_000) {
     mounts = readMounts();
+    known = new Map();
     readAt = performance.now();
   }
-  for (const mount of mounts) {
-    if (path.startsWith(mount.point) && (mount.point.endsWith("/") || (path[mount.point.length] ?? "/") === "/"))
-      return mount.traits;
+  const directory = path.slice(0, path.lastIndexOf("/") + 1);
+  let traits = known.get(directory);
+  if (!traits) {
+    traits = find(mounts, directory || `${process.cwd()}/`);
+    known.set(directory, traits);
   }
+  return traits;
+}
+
+function find(table: { point: string; traits: Traits }[], directory: string): Traits {
+  for (const { point, traits } of table)
+    if (directory.startsWith(point.endsWith("/") ? point : `${point}/`)) return traits;
   return { network: false, stable: process.platform === "darwin" };
 }
 

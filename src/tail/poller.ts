@@ -10,6 +10,8 @@ import { PlainSource } from "./source.ts";
 
 /** Files looked at in one call, so that thousands do not stall the event loop. */
 const sliceSize = 1000;
+/** Milliseconds between looks at an idle file whose changes events tell, if `pollMax` is not longer. */
+const watchedMax = 8000;
 /** Looks at network file systems under way at a time: each may hold a thread for ever. */
 const maxLooking = 2;
 
@@ -17,6 +19,7 @@ export class Poller {
   readonly #context: Context;
   readonly #rotation: Rotation;
   readonly #heap = new CheckHeap<FollowedFile>();
+  readonly #lookingAt = new Set<FollowedFile>();
   #looking = 0;
 
   constructor(context: Context, rotation: Rotation) {
@@ -54,8 +57,11 @@ export class Poller {
   }
 
   look(file: FollowedFile, now: number): void {
+    if (this.#lookingAt.has(file)) return; // a look at one file can ask for a look at its relatives
+    this.#lookingAt.add(file);
     const { options, fs } = this.#context;
-    this.schedule(file, Math.min(options.pollMax, Math.max(options.pollMin, file.interval * 2)));
+    const most = this.#context.watched(file.path) ? Math.max(options.pollMax, watchedMax) : options.pollMax;
+    this.schedule(file, Math.min(most, Math.max(options.pollMin, file.interval * 2)));
     try {
       if (file.openGroup) this.#context.enqueue(file);
       if (file.fifo) this.#lookAtFifo(file);
@@ -68,6 +74,8 @@ export class Poller {
       }
     } catch (error) {
       this.trouble(file, "look at", error);
+    } finally {
+      this.#lookingAt.delete(file);
     }
   }
 

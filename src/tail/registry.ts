@@ -95,7 +95,7 @@ export class Registry {
   }
 
   copiesOf(file: FollowedFile): Copy[] {
-    return [...this.copies.values()].filter((copy) => copy.of === file);
+    return this.copies.size === 0 ? [] : [...this.copies.values()].filter((copy) => copy.of === file);
   }
 
   forget(file: FollowedFile): void {

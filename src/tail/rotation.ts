@@ -205,7 +205,7 @@ export class Rotation {
     file.gone = true;
     file.expect = file.readMarker;
     file.done = file.settledAll;
-    if (this.#context.registry.copiesOf(file).length > 0) this.#arrivals.reviewCopies();
+    this.#arrivals.reviewCopiesOf(file);
     if (bytes > 0)
       this.#context.event("error", "bytes-lost", `${bytes} bytes of ${file.path} cannot be reached any more`, {
         path: file.path,

@@ -68,6 +68,7 @@ export class Scout {
   #walk(now: number): Promise<void>[] {
     const { registry, discovery, options, clock } = this.#context;
     const known = (path: string) => registry.byPath.has(path) || registry.copies.has(path);
+    this.#arrivals.dropStaleCopies();
     const first = this.#arrivals.firstScan;
     const { found, pending } = discovery.scan(
       known,
@@ -83,18 +84,18 @@ export class Scout {
     );
     this.#pending += pending.length;
     const changes = this.#take(found);
-    if (registry.copies.size > 0) this.#arrivals.reviewCopies();
     if (options.reopen && registry.missing.size > 0) this.#arrivals.reviewMissing();
+    this.#watch.set(discovery.directories);
     this.#last = clock.monotonic();
     const cost = this.#last - now;
-    const most = Math.max(shortest, Math.min(longest, 500 * cost));
+    const told = [...discovery.directories].every((directory) => this.#context.watched(`${directory}/`));
+    const most = told ? longest * 2 : Math.max(shortest, Math.min(longest, 500 * cost));
     const least = Math.max(gap, 20 * cost);
     this.#interval =
       changes > 0
         ? Math.max(least, Math.min(this.#interval, shortest))
         : Math.min(most, Math.max(least, this.#interval * 2));
     this.#next = this.#last + this.#interval;
-    this.#watch.set(discovery.directories);
     return pending;
   }
 

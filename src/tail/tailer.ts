@@ -17,6 +17,7 @@ import { Registry } from "./registry.ts";
 import { resume } from "./resume.ts";
 import { Rotation } from "./rotation.ts";
 import { Scout } from "./scout.ts";
+import { directoryOf } from "./siblings.ts";
 import type { TailEvent, TailedFile, Tailer, TailOptions } from "./types.ts";
 import { DirectoryWatch } from "./watch.ts";
 
@@ -218,6 +219,10 @@ class FileTailer implements Tailer, Context {
     if (file.looking) return;
     this.#poller.look(file, this.clock.monotonic());
     if (file.attached && !file.complete) this.#rotation.verify(file);
+  }
+
+  watched(path: string): boolean {
+    return this.options.watch && this.fs.traits(path).stable && this.#watch.covers(directoryOf(path));
   }
 
   discoverSoon(): void {

@@ -34,6 +34,11 @@ export class DirectoryWatch {
     }
   }
 
+  /** Are changes in this directory told by events? */
+  covers(directory: string): boolean {
+    return this.#watches.get(directory) != null;
+  }
+
   close(): void {
     for (const stop of this.#watches.values()) stop?.();
     this.#watches.clear();

@@ -25,7 +25,7 @@ export type Action =
   | { do: "checkpoint" };
 
 export interface World {
-  /** Rotated names match the patterns too. */
+  /** Rotated names match the patterns too: what was rotated twice between two looks may come out of order. */
   wide: boolean;
   /** Every content begins with the same 1.2 KB: unread generations cannot be told apart, so their order is not asked for. */
   header: boolean;
@@ -240,7 +240,7 @@ export class Model {
       const tokens = this.#mayRepeat.get(parsed) ?? 0;
       if (tokens === 0) this.problems.push(`line ${parsed} came again`);
       else this.#mayRepeat.set(parsed, tokens - 1);
-    } else if (parsed < this.#last && !this.#world.header)
+    } else if (parsed < this.#last && !this.#world.header && !this.#world.wide)
       this.problems.push(`line ${parsed} came after ${this.#last}`);
     else this.#last = parsed;
     return parsed;
