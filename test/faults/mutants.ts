@@ -60,7 +60,7 @@ const mutants: Mutant[] = [
     edits: [
       ["if (mark !== null && mark.nonce !== this.options.nonce && ", 'if (mark !== null && mark.nonce === "" && '],
     ],
-    campaign: ["faults/same-id.solo.test.ts", "different files"],
+    campaign: ["faults/same-id.solo.test.ts", "two agents"],
   },
   {
     name: "a retry takes a new sequence",

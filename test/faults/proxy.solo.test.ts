@@ -41,6 +41,11 @@ const faults: Record<string, (random: Chance) => Promise<void>> = {
       stage === "response" && keys.includes(apiKey) && random.next() < 0.3 ? "close" : undefined;
     await pause(2_000);
   },
+  async "lost responses of EndTxn"(random) {
+    proxy.hook = ({ stage, apiKey }) =>
+      stage === "response" && apiKey === apiKeys.EndTxn && random.next() < 0.6 ? "close" : undefined;
+    await pause(2_500);
+  },
   async "cut frames"(random) {
     for (let n = 0; n < 4; n++) {
       proxy.up = { kind: "cut", bytes: random.between(1, 40_000) };
