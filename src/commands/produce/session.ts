@@ -84,12 +84,7 @@ export class Session {
   }
 
   private async append(lines: Lines, route: Route): Promise<void> {
-    while (!this.sink.hasRoom(route.topic)) {
-      const room = new Promise<void>((resolve) => {
-        this.wake = resolve;
-      });
-      await Promise.race([room, this.stuck()]);
-    }
+    while (!this.sink.hasRoom(route.topic)) await this.room();
     if (this.total === this.settledTotal) this.progressAt = performance.now();
     this.total += lines.count;
     this.appended.push({ at: performance.now(), total: this.total });
@@ -104,9 +99,15 @@ export class Session {
     }
   }
 
-  /** Rejects when nothing goes on; else resolves after a second. */
-  private async stuck(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+  /** Resolves when there may be room, at the latest after a second. Throws when nothing goes on. */
+  private async room(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await new Promise<void>((resolve) => {
+      this.wake = resolve;
+      timer = setTimeout(resolve, 1000);
+    });
+    // A timer that is left behind would keep the finished process alive.
+    clearTimeout(timer);
     this.checkProgress();
   }
 
