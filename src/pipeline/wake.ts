@@ -23,7 +23,8 @@ export class Wake {
     }
     return new Promise((resolve) => {
       // setTimeout fires at once for more than 2^31 ms.
-      const cancel = ms < 2 ** 31 ? this.clock.after(ms, () => this.end?.()) : () => {};
+      // Rounded up: timers know whole milliseconds, and waking too early means waking twice.
+      const cancel = ms < 2 ** 31 ? this.clock.after(Math.ceil(ms), () => this.end?.()) : () => {};
       this.end = () => {
         this.end = null;
         this.rung = false;
