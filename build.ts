@@ -54,6 +54,8 @@ async function compile(outfile: string, target?: string, executable?: string): P
   const result = await Bun.build({
     entrypoints: [join(root, "src", "main.ts")],
     minify: true,
+    // One chunk would load every module of Node and of ours before the first word of any command.
+    splitting: true,
     bytecode: true,
     format: "esm",
     target: "bun",

@@ -3,6 +3,7 @@
  * argv → command → exit code. The only place that ends the process: it sets `process.exitCode` and returns, because
  * `process.exit` loses what a pipe has not taken yet. Nothing but the version is loaded for `--version`.
  */
+import { writeSync } from "node:fs";
 import { commit, version } from "./version.ts";
 
 /** How long (ms) handles that a command forgot may keep a finished process alive. */
@@ -10,22 +11,34 @@ const LINGER = 1000;
 
 const argv = process.argv.slice(2);
 
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") return crash(error);
-  // The reader went away (`| head -1`): there is nobody left to write for. A command that knows how to stop does so.
-  if (process.listenerCount("SIGTERM") > 0) process.emit("SIGTERM", "SIGTERM");
-  else process.exit(process.exitCode ?? 0);
-});
-// stderr may be closed; that must not end the work.
-process.stderr.on("error", () => {});
-process.on("uncaughtException", crash);
-process.on("unhandledRejection", crash);
-
 if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
-  process.stdout.write(`logagent ${version} (${commit})\n`);
+  sayVersion();
 } else {
+  guardOutput();
   process.exitCode = await (await import("./commands/run.ts")).run(argv);
   setTimeout(endWhenWritten, LINGER).unref();
+}
+
+/** Not through `process.stdout`: waking the streams takes most of the time a program needs to start. */
+function sayVersion(): void {
+  try {
+    writeSync(1, `logagent ${version} (${commit})\n`);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EPIPE") crash(error);
+  }
+}
+
+function guardOutput(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") return crash(error);
+    // The reader went away (`| head -1`): there is nobody left to write for. A command that knows how to stop does so.
+    if (process.listenerCount("SIGTERM") > 0) process.emit("SIGTERM", "SIGTERM");
+    else process.exit(process.exitCode ?? 0);
+  });
+  // stderr may be closed; that must not end the work.
+  process.stderr.on("error", () => {});
+  process.on("uncaughtException", crash);
+  process.on("unhandledRejection", crash);
 }
 
 /** A last resort against a forgotten socket or timer; pending output keeps the process alive. */
