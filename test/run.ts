@@ -6,7 +6,7 @@
 import { readdirSync } from "node:fs";
 
 import { join } from "node:path";
-import { startKafka } from "./kafka/broker.ts";
+import { startShared } from "./kafka/broker.ts";
 import { execute, killAll } from "./support/execute.ts";
 import { readReport } from "./support/report.ts";
 import { removeDir, tempDir } from "./support/temp.ts";
@@ -81,7 +81,7 @@ async function runTests(): Promise<void> {
   if (files.length === 0) throw new Error(`no test file matches ${filters.join(" ")}`);
   const reports = tempDir("reports");
   const kafkaStart = performance.now();
-  const kafka = await startKafka();
+  const kafka = await startShared();
   stages.push({ name: "start Kafka", seconds: since(kafkaStart) });
   const env = {
     ...process.env,

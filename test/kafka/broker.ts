@@ -17,7 +17,7 @@ import {
 import { cacheDir, kafkaJars } from "./jars.ts";
 import { KafkaNode } from "./node.ts";
 import { freePorts } from "./ports.ts";
-import { createTopicRaw, listOffset, metadata } from "./request.ts";
+import { createTopicRaw, listOffset, metadata, probeGroup } from "./request.ts";
 
 export { users } from "./config.ts";
 export type { KafkaNode } from "./node.ts";
@@ -253,8 +253,19 @@ let sequence = 0;
 export async function sharedKafka(): Promise<{ brokers: string }> {
   const brokers = process.env.LOGAGENT_TEST_BROKERS;
   if (brokers) return { brokers };
-  shared ??= startKafka();
+  shared ??= startShared();
   return { brokers: (await shared).brokers };
+}
+
+/** A node that serves groups already: no test is the first, which meets a coordinator that is still loading. */
+export async function startShared(): Promise<KafkaCluster> {
+  const cluster = await startKafka();
+  for (const group of ["probe-1", "probe-2", "probe-3", "probe-4", "probe-5", "probe-6"]) {
+    await waitFor(`the coordinator of ${group}`, () => probeGroup(cluster.direct, group).then(() => true), {
+      every: 100,
+    });
+  }
+  return cluster;
 }
 
 /** A topic name no other test uses. */

@@ -97,6 +97,8 @@ export function baseProperties(nodes: number): Record<string, string | number> {
     "share.coordinator.state.topic.replication.factor": nodes,
     "share.coordinator.state.topic.min.isr": 1,
     "group.initial.rebalance.delay.ms": 0,
+    // Records with old timestamps stay.
+    "log.retention.ms": -1,
     "num.network.threads": 2,
     "num.io.threads": 4,
     "log.cleaner.dedupe.buffer.size": 4_194_304,

@@ -144,3 +144,29 @@ export function listOffset(
     },
   });
 }
+
+/** FindCoordinator v1 and OffsetFetch v2 for a group: throws until its coordinator serves it. Creates the offsets topic. */
+export async function probeGroup(address: string, group: string): Promise<void> {
+  const found = await request(address, {
+    key: 10,
+    version: 1,
+    body: (writer) => writer.string(group).int8(0),
+    parse: (reader) => {
+      reader.int32();
+      const code = reader.int16();
+      reader.nullableString();
+      return { code, node: reader.int32(), host: reader.string(), port: reader.int32() };
+    },
+  });
+  if (found.code !== 0) throw new Error(`FindCoordinator of ${group}: error ${found.code}`);
+  const code = await request(`${found.host}:${found.port}`, {
+    key: 9,
+    version: 2,
+    body: (writer) => writer.string(group).array([], () => {}),
+    parse: (reader) => {
+      reader.array(() => reader.string());
+      return reader.int16();
+    },
+  });
+  if (code !== 0) throw new Error(`OffsetFetch of ${group}: error ${code}`);
+}
