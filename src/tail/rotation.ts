@@ -5,7 +5,7 @@ import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
 import type { Stat } from "./fs.ts";
 import { sameFile } from "./identity.ts";
-import { findBeside } from "./siblings.ts";
+import { findBeside, tryStat } from "./siblings.ts";
 import { PlainSource } from "./source.ts";
 
 export class Rotation {
@@ -66,7 +66,12 @@ export class Rotation {
 
   /** Compares what was read with what is there now. */
   verify(file: FollowedFile): void {
-    if (file.source instanceof PlainSource && !this.#keptContent(file)) this.truncated(file, file.source.size());
+    if (file.source instanceof PlainSource) {
+      if (!this.#keptContent(file)) this.truncated(file, file.source.size());
+    } else if (file.attached && file.codec === null && !file.fifo && !isSame(this.#arrivals.matches(file, file.path))) {
+      const stat = tryStat(this.#context.fs, file.path);
+      if (stat) this.truncated(file, stat.size);
+    }
   }
 
   /** Is what was read still there? */

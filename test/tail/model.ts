@@ -1,10 +1,12 @@
 /** Random actions of a writer, a rotator, an agent and its sink, and the oracle over what arrived. */
-import { gzipSync, zstdCompressSync } from "node:zlib";
+import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import type { Clock } from "../../src/runtime.ts";
 import type { FileState } from "../../src/state/types.ts";
+import type { Fs } from "../../src/tail/fs.ts";
 import { createTailer, type TailEnv } from "../../src/tail/tailer.ts";
 import type { Tailer, TailOptions } from "../../src/tail/types.ts";
 import { defaults } from "./follower.ts";
-import { type Inode, ManualClock, MemoryFs } from "./memory-fs.ts";
+import { ManualClock, MemoryFs } from "./memory-fs.ts";
 
 export type Action =
   | { do: "write"; lines: number }
@@ -34,14 +36,61 @@ export interface World {
   maxOpenFiles: number;
 }
 
-const path = "/log/app.log";
 const generations = 4;
+const rotations = new Set<Action["do"]>([
+  "rename",
+  "copytruncate",
+  "truncate",
+  "delete",
+  "recreate",
+  "renameOver",
+  "compress",
+]);
+
+/** What writers and rotators do to a disk; in memory or real. */
+export interface Disk {
+  readonly fs: Fs;
+  readonly clock: Clock & { advance(ms: number): void };
+  readonly directory: string;
+  exists(path: string): boolean;
+  size(path: string): number;
+  append(path: string, text: string): void;
+  create(path: string): void;
+  rename(from: string, to: string): void;
+  truncate(path: string): void;
+  copy(from: string, to: string): void;
+  unlink(path: string): void;
+  compress(path: string, to: string, codec: (bytes: Buffer) => Buffer): void;
+  contents(): Buffer[];
+}
+
+/** A disk in memory; `onLastClose` hears of the content of a deleted file whose last descriptor is closed. */
+export function memoryDisk(onLastClose: (content: Buffer) => void): Disk {
+  const clock = new ManualClock();
+  const fs = new MemoryFs(clock);
+  fs.onLastClose = (inode) => onLastClose(inode.data);
+  return {
+    fs,
+    clock,
+    directory: "/log",
+    exists: (path) => fs.names.has(path),
+    size: (path) => fs.names.get(path)?.data.length ?? 0,
+    append: (path, text) => fs.append(path, text),
+    create: (path) => fs.create(path),
+    rename: (from, to) => fs.rename(from, to),
+    truncate: (path) => fs.truncate(path),
+    copy: (from, to) => fs.copy(from, to),
+    unlink: (path) => fs.unlink(path),
+    compress: (path, to, codec) => fs.compress(path, to, codec),
+    contents: () => [...fs.names.values()].map(({ data }) => data),
+  };
+}
 
 export class Model {
-  readonly clock = new ManualClock();
-  readonly fs = new MemoryFs(this.clock);
+  readonly disk: Disk;
   readonly problems: string[] = [];
   readonly trace: string[] = [];
+  readonly #path: string;
   readonly #world: World;
   readonly #mutants: TailEnv["mutants"];
   readonly #options: TailOptions;
@@ -50,14 +99,24 @@ export class Model {
   #written = 0;
   #partial = false;
   #last = -1;
+  /** Rotations since the agent last looked: of several that nobody saw the order is not asked for. */
+  #unseen = 0;
+  #ordered = true;
   readonly #delivered = new Map<number, number>();
   readonly #mayRepeat = new Map<number, number>();
   #flying: { file: number; to: number; key: string; records: { number: number; end: number }[] }[] = [];
   #recent: { key: string; number: number; end: number }[] = [];
 
-  constructor(world: World, mutants: TailEnv["mutants"] = new Set()) {
+  constructor(world: World, mutants: TailEnv["mutants"] = new Set(), makeDisk = memoryDisk) {
     this.#world = world;
     this.#mutants = mutants;
+    this.disk = makeDisk((content) => {
+      const missing = numbersIn(content).filter((number) => !this.#delivered.has(number) && !this.#onDisk(number));
+      if (this.#tailer && missing.length > 0)
+        this.problems.push(`closed a deleted file with unread lines ${missing.slice(0, 5)}`);
+    });
+    const path = `${this.disk.directory}/app.log`;
+    this.#path = path;
     this.#options = {
       ...defaults,
       paths: [world.wide ? `${path}*` : path],
@@ -66,13 +125,7 @@ export class Model {
       pollMax: 1000,
       maxOpenFiles: world.maxOpenFiles,
     };
-    this.fs.onLastClose = (inode) => {
-      const missing = numbersIn(inode).filter(
-        (number) => !this.#delivered.has(number) && !this.#elsewhere(number, inode),
-      );
-      if (this.#tailer && missing.length > 0)
-        this.problems.push(`closed a deleted file with unread lines ${missing.slice(0, 5)}`);
-    };
+    this.#ordered = !world.header && !world.wide;
     this.#write(3);
   }
 
@@ -84,48 +137,51 @@ export class Model {
   }
 
   async #do(action: Action): Promise<void> {
+    const path = this.#path;
     this.trace.push(JSON.stringify(action));
-    this.clock.advance(4.1);
+    this.disk.clock.advance(4.1);
+    if (rotations.has(action.do) && ++this.#unseen > 1) this.#ordered = false;
+    if (this.#tailer && (action.do === "tick" || action.do === "steps")) this.#unseen = 0;
     switch (action.do) {
       case "write":
         return this.#write(action.lines);
       case "partial":
-        this.fs.append(path, `P${"p".repeat(this.#world.padding)}`);
+        this.disk.append(path, `P${"p".repeat(this.#world.padding)}`);
         this.#partial = true;
         return;
       case "rename":
         this.#shift();
-        this.fs.rename(path, `${path}.1`);
-        if (action.create) this.fs.create(path);
+        this.disk.rename(path, `${path}.1`);
+        if (action.create) this.disk.create(path);
         return;
       case "copytruncate":
-        if (!this.fs.names.has(path)) return;
+        if (!this.disk.exists(path)) return;
         this.#shift();
-        this.fs.copy(path, `${path}.1`);
-        this.clock.advance(4.1);
-        this.fs.truncate(path);
+        this.disk.copy(path, `${path}.1`);
+        this.disk.clock.advance(4.1);
+        this.disk.truncate(path);
         if (action.regrow > 0) this.#write(action.regrow);
         return;
       case "truncate":
-        this.fs.truncate(path);
+        this.disk.truncate(path);
         if (action.regrow > 0) this.#write(action.regrow);
         return;
       case "delete":
-        return this.fs.unlink(path);
+        return this.disk.unlink(path);
       case "recreate":
-        this.fs.unlink(path);
+        this.disk.unlink(path);
         return this.#write(action.lines);
       case "renameOver": {
-        const aside = "/log/new.tmp";
-        this.fs.create(aside);
+        const aside = `${this.disk.directory}/new.tmp`;
+        this.disk.create(aside);
         this.#write(action.lines, aside);
-        return this.fs.rename(aside, path);
+        return this.disk.rename(aside, path);
       }
       case "compress":
         for (let i = 1; i <= generations; i++) {
-          if (!this.fs.names.has(`${path}.${i}`)) continue;
-          if (action.zstd) this.fs.compress(`${path}.${i}`, `${path}.${i}.zst`, zstdCompressSync);
-          else this.fs.compress(`${path}.${i}`, `${path}.${i}.gz`, gzipSync);
+          if (!this.disk.exists(`${path}.${i}`)) continue;
+          if (action.zstd) this.disk.compress(`${path}.${i}`, `${path}.${i}.zst`, zstdCompressSync);
+          else this.disk.compress(`${path}.${i}`, `${path}.${i}.gz`, gzipSync);
           return;
         }
         return;
@@ -146,31 +202,32 @@ export class Model {
     }
   }
 
-  #write(lines: number, to = path): void {
+  #write(lines: number, to = this.#path): void {
+    const path = this.#path;
     let text = "";
-    const inode = this.fs.names.get(to);
-    if (this.#world.header && (inode?.data.length ?? 0) === 0) text += `H${"header".repeat(200)}\n`;
+    if (this.#world.header && this.disk.size(to) === 0) text += `H${"header".repeat(200)}\n`;
     if (this.#partial && to === path) {
       text += "Qq\n";
       this.#partial = false;
     }
     for (let i = 0; i < lines; i++) text += line(this.#written++, this.#world.padding);
-    this.fs.append(to, text);
-    this.clock.advance(4.1); // more than a tick: of the same tick nobody can tell which came first
+    this.disk.append(to, text);
+    this.disk.clock.advance(4.1); // more than a tick: of the same tick nobody can tell which came first
   }
 
   #shift(): void {
-    for (const end of ["", ".gz", ".zst"]) this.fs.unlink(`${path}.${generations}${end}`);
+    const path = this.#path;
+    for (const end of ["", ".gz", ".zst"]) this.disk.unlink(`${path}.${generations}${end}`);
     for (let i = generations - 1; i >= 1; i--) {
-      for (const end of ["", ".gz", ".zst"]) this.fs.rename(`${path}.${i}${end}`, `${path}.${i + 1}${end}`);
+      for (const end of ["", ".gz", ".zst"]) this.disk.rename(`${path}.${i}${end}`, `${path}.${i + 1}${end}`);
     }
   }
 
   async #start(): Promise<void> {
     if (this.#tailer) return;
     const tailer = createTailer(this.#options, {
-      fs: this.fs,
-      clock: this.clock,
+      fs: this.disk.fs,
+      clock: this.disk.clock,
       random: Math.random,
       ...(this.#mutants ? { mutants: this.#mutants } : {}),
     });
@@ -240,19 +297,18 @@ export class Model {
       const tokens = this.#mayRepeat.get(parsed) ?? 0;
       if (tokens === 0) this.problems.push(`line ${parsed} came again`);
       else this.#mayRepeat.set(parsed, tokens - 1);
-    } else if (parsed < this.#last && !this.#world.header && !this.#world.wide)
-      this.problems.push(`line ${parsed} came after ${this.#last}`);
+    } else if (parsed < this.#last && this.#ordered) this.problems.push(`line ${parsed} came after ${this.#last}`);
     else this.#last = parsed;
     return parsed;
   }
 
   #tick(ms: number): void {
-    const end = this.clock.monotonic() + ms;
+    const end = this.disk.clock.monotonic() + ms;
     for (;;) {
       this.#steps(1000);
-      const left = end - this.clock.monotonic();
+      const left = end - this.disk.clock.monotonic();
       if (left <= 0) return;
-      this.clock.advance(Math.min(left, Math.max(1, this.#tailer?.wait() ?? left)));
+      this.disk.clock.advance(Math.min(left, Math.max(1, this.#tailer?.wait() ?? left)));
     }
   }
 
@@ -288,7 +344,7 @@ export class Model {
       this.#checkpoint();
     }
     const wanted = new Set<number>();
-    for (const inode of this.fs.names.values()) for (const number of numbersIn(inode)) wanted.add(number);
+    for (const content of this.disk.contents()) for (const number of numbersIn(content)) wanted.add(number);
     const missing = [...wanted].filter((number) => !this.#delivered.has(number)).sort((a, b) => a - b);
     if (missing.length > 0) this.problems.push(`never came: ${missing.length} lines, ${missing.slice(0, 8)}`);
     this.#stop();
@@ -299,9 +355,8 @@ export class Model {
     this.#stop();
   }
 
-  #elsewhere(number: number, not: Inode): boolean {
-    for (const inode of this.fs.names.values()) if (inode !== not && numbersIn(inode).includes(number)) return true;
-    return false;
+  #onDisk(number: number): boolean {
+    return this.disk.contents().some((content) => numbersIn(content).includes(number));
   }
 }
 
@@ -316,10 +371,7 @@ function parse(text: string): number | null {
   return Number(match[2]) === (number * 7919) % 9973 ? number : null;
 }
 
-import { gunzipSync, zstdDecompressSync } from "node:zlib";
-
-function numbersIn(inode: Inode): number[] {
-  const { data } = inode;
+function numbersIn(data: Buffer): number[] {
   const plain =
     data[0] === 0x1f && data[1] === 0x8b
       ? gunzipSync(data)

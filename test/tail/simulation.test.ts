@@ -6,6 +6,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Mutant } from "../../src/tail/context.ts";
 import { type Action, Model, type World } from "./model.ts";
+import { realDisk } from "./real-disk.ts";
 
 const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 10, arbitrary: fc.record({ do: fc.constant("write" as const), lines: fc.integer({ min: 1, max: 30 }) }) },
@@ -68,3 +69,46 @@ test("random rotations, stops and kills against a model: nothing reachable is lo
     );
   expect(result.numRuns).toBe(runs);
 }, 3_600_000);
+
+test("the same over the real file system", async () => {
+  const runs = Number(process.env.LOGAGENT_SIM_REAL_SEEDS ?? 100);
+  const result = await fc.check(
+    fc.asyncProperty(world, fc.array(action, { minLength: 5, maxLength: 30, size: "max" }), async (world, actions) => {
+      const disk = realDisk();
+      try {
+        const model = new Model(world, new Set(), () => disk);
+        await model.run(actions);
+        if (model.problems.length > 0)
+          throw new Error(`${model.problems.slice(0, 5).join("\n")}\n${model.trace.slice(-120).join("\n")}`);
+      } finally {
+        disk.remove();
+      }
+    }),
+    {
+      numRuns: runs,
+      interruptAfterTimeLimit: 600_000,
+      ...(process.env.LOGAGENT_SIM_SEED ? { seed: Number(process.env.LOGAGENT_SIM_SEED) } : {}),
+    },
+  );
+  if (result.failed)
+    throw new Error(
+      `seed ${result.seed}, path ${result.counterexamplePath}: ${JSON.stringify(result.counterexample)}\n${String((result.errorInstance as Error)?.message)}`,
+    );
+  expect(result.numRuns).toBe(runs);
+}, 900_000);
+
+// Each defect must be found by the same oracle, or the simulation is decoration.
+const planted: Mutant[] = [
+  "ignore-truncation",
+  "drop-at-rename",
+  "no-marker",
+  "forget-copy",
+  "flush-by-timer",
+  "ignore-birth",
+];
+for (const mutant of planted) {
+  test(`the simulation finds the planted defect: ${mutant}`, async () => {
+    const result = await check(1500, [mutant]);
+    expect(result.failed).toBe(true);
+  }, 120_000);
+}
