@@ -161,8 +161,7 @@ async function idle(kafka: BenchKafka, { follower, idle }: Candidate, files: num
     const began = performance.now();
     const ready = reader.first();
     const knock = setInterval(() => append(0), 250);
-    await ready;
-    clearInterval(knock);
+    await ready.finally(() => clearInterval(knock));
     const start = performance.now() - began;
     await pause(4000);
     const used = await usageDuring(started.pid, milliseconds);

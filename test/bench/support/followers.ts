@@ -30,10 +30,14 @@ export class Started {
 
   constructor(command: readonly string[], dir: string) {
     this.log = join(dir, "stderr");
-    this.child = spawn("sh", ["-c", 'log=$0; exec "$@" 2>"$log"', this.log, ...command], {
-      stdio: "ignore",
-      env: cleanEnv(),
-    });
+    this.child = spawn(
+      "sh",
+      ["-c", 'ulimit -n 65536 2>&- || ulimit -n "$(ulimit -Hn)"; log=$0; exec "$@" 2>"$log"', this.log, ...command],
+      {
+        stdio: "ignore",
+        env: cleanEnv(),
+      },
+    );
     this.pid = this.child.pid ?? 0;
     killAtExit(this.pid);
   }
