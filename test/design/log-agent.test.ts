@@ -152,7 +152,9 @@ test("starts at the end by default, and at the beginning of a file that appears 
   writeFileSync(log, "before\n");
   const agent = place.tail([log, later, "--topic", topic]);
   await agent.says(/following .*now\.log/);
-  writeFileSync(later, "here\n");
+  // Its arrival shows that both names were looked for.
   appendFileSync(log, "after\n");
+  await untilValues(place.brokers, topic, 1);
+  writeFileSync(later, "here\n");
   expect((await untilValues(place.brokers, topic, 2)).sort()).toEqual(["after", "here"]);
 });
