@@ -25,7 +25,7 @@ export interface FileState {
   line: number;
   /** Hash of the file's beginning; grows with the file up to a limit. */
   fingerprint: ContentHash;
-  /** Hash of the bytes before `position` (or before an earlier position), as they were when read; null at 0. */
+  /** Hash of the bytes before `position` (or before an earlier position), as they were when read; at 0 of unread bytes, or null. */
   marker: ContentHash | null;
   /** Milliseconds since the epoch at which the file was last seen. */
   seen: number;

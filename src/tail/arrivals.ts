@@ -6,7 +6,7 @@ import type { Found } from "./discover.ts";
 import { FifoSource } from "./fifo.ts";
 import type { FollowedFile } from "./file.ts";
 import { errorCode, type Stat } from "./fs.ts";
-import { fingerprintBytes, markerBytes, sameFile } from "./identity.ts";
+import { markerBytes, sameFile } from "./identity.ts";
 import {
   directoryOf,
   looksCompressed,
@@ -25,6 +25,8 @@ const sameContentBytes = 4096;
 /** Milliseconds the clock of a file's times may be behind ours: the kernel's tick here, a server's clock elsewhere. */
 const stableSlack = 20;
 const remoteSlack = 2000;
+/** Bytes at each end of a copy that are compared with its original. */
+const comparedBytes = 65_536;
 /** Paths without a file that are looked after: those that lost it last. */
 const missingPaths = 100;
 
@@ -112,7 +114,7 @@ export class Arrivals {
   /** Compares what a path holds with what is known of a file. */
   matches(file: FollowedFile, path: string): Match {
     const { fs, mutants } = this.#context;
-    const marker = mutants.has("no-marker") ? null : file.readMarker;
+    const marker = mutants.has("no-marker") ? null : (file.readMarker ?? file.unreadMarker);
     return (
       this.#probe(() =>
         withContent(fs, path, (content) =>
@@ -138,6 +140,7 @@ export class Arrivals {
     for (const file of registry.relatives(path)) {
       if (file.fingerprint.length === 0 || file.fifo) continue;
       if (file.gone) {
+        if (file.read === 0) continue; // nothing to go on with: the same as a new file
         if (file.path === path && !looksCompressed(path) && fs.traits(path).stable && file.read < sameContentBytes)
           continue;
         const match = this.matches(file, path);
@@ -216,7 +219,7 @@ export class Arrivals {
   }
 
   /** Goes on with a file where its content was found: a copy, a compressed successor, another inode. */
-  adopt(file: FollowedFile, { path, stat }: Sibling): void {
+  adopt(file: FollowedFile, { path, stat }: Sibling): boolean {
     const { registry, descriptors, discovery, fs } = this.#context;
     descriptors.close(file);
     file.expect = file.readMarker;
@@ -249,14 +252,26 @@ export class Arrivals {
       file: file.id,
     });
     if (!file.complete) {
-      if (!file.attached) this.#probe(() => descriptors.open(file));
+      if (!file.attached && this.#probe(() => descriptors.open(file)) !== "open") return false;
       this.#context.enqueue(file);
     }
     this.#context.schedule(file, this.#context.options.pollMin);
+    return true;
+  }
+
+  /** Goes on with a copy of a file whose bytes are out of reach; true if there is one. */
+  recover(file: FollowedFile): boolean {
+    // A copy may be compressed and removed between finding and opening it.
+    for (let tries = 0; tries < 3; tries++) {
+      const copy = this.#findCopy(file);
+      if (!copy) return false;
+      if (this.adopt(file, copy)) return true;
+    }
+    return false;
   }
 
   /** Finds a file whose bytes are out of reach among the files beside it, by content. */
-  findCopy(file: FollowedFile): Sibling | null {
+  #findCopy(file: FollowedFile): Sibling | null {
     const { registry, fs } = this.#context;
     if (file.fingerprint.length === 0) return null;
     const candidates = this.#probe(() => siblingsOf(fs, file.path)) ?? [];
@@ -471,15 +486,13 @@ export class Arrivals {
   }
 }
 
-/** Does what can be seen of `content` agree with the beginning of `own`? Looks at its first and last bytes. */
+/** Does what can be seen of `content` agree with the beginning of `own`? Of large ones the first and the last block are compared. */
 function isPrefixOf(content: Content, own: Content): boolean {
   if (content.size > own.size) return false;
-  const head = content.read(0, Math.min(content.size, fingerprintBytes));
-  const from = Math.max(0, content.size - markerBytes);
-  return (
-    own.read(0, head.length).equals(head) &&
-    own.read(from, content.size - from).equals(content.read(from, content.size - from))
-  );
+  const first = Math.min(content.size, comparedBytes);
+  const last = Math.max(0, content.size - comparedBytes);
+  const same = (from: number, length: number) => own.read(from, length).equals(content.read(from, length));
+  return same(0, first) && same(last, content.size - last);
 }
 
 /** Sorts paths found by one scan so that older generations come first. */

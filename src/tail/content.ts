@@ -44,7 +44,7 @@ export function contentOf(fs: Fs, fd: number, path: string): Content {
 export type Match = "yes" | "prefix" | "maybe" | "no";
 
 /** A header that many logs share is seldom longer. */
-const headerBytes = 4096;
+const headerBytes = 2048;
 
 /** As far as can be seen it is the file itself or all of its content. */
 export function isSame(match: Match): boolean {

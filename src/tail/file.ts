@@ -85,6 +85,7 @@ export class FollowedFile implements Scheduled {
   fifo = false;
   #head: Buffer | null = Buffer.alloc(0);
   #fingerprint: ContentHash | null = null;
+  #unreadMarker: ContentHash | null = null;
 
   constructor(init: {
     id: FileId;
@@ -115,7 +116,8 @@ export class FollowedFile implements Scheduled {
     file.gone = true;
     file.done = state.done ?? false;
     file.lastLook = state.seen;
-    file.expect = state.marker;
+    if (position > 0) file.expect = state.marker;
+    else file.#unreadMarker = state.marker;
     file.#fingerprint = state.fingerprint;
     file.#head = null;
     file.pending = new Pending({ position, line, marker: state.marker });
@@ -132,6 +134,12 @@ export class FollowedFile implements Scheduled {
     for (let other = file; other; other = other.#after) if (other === this) return;
     this.#after = file;
     if (file) file.awaited = true;
+  }
+
+  /** While nothing is read: the sample, as a hash that outlives the process in place of a marker. */
+  get unreadMarker(): ContentHash | null {
+    if (this.sample) this.#unreadMarker = contentHash(this.sample.bytes, this.sample.from);
+    return this.#unreadMarker;
   }
 
   /** Wall clock until which it is certain what happened to the file. */
@@ -245,7 +253,11 @@ export class FollowedFile implements Scheduled {
       line,
       fingerprint: this.fingerprint,
       marker:
-        marker !== null && "bytes" in marker ? contentHash(marker.bytes, marker.to - marker.bytes.length) : marker,
+        position === 0
+          ? this.unreadMarker
+          : marker !== null && "bytes" in marker
+            ? contentHash(marker.bytes, marker.to - marker.bytes.length)
+            : marker,
       seen: Math.round(this.lastLook),
       ...(this.done ? { done: true as const } : {}),
     };

@@ -31,9 +31,7 @@ export function resume(context: Context, arrivals: Arrivals, files: readonly Fol
     if (found && file.read === 0) untouched.push(file);
   }
   for (const file of missing) {
-    const copy = arrivals.findCopy(file);
-    if (copy) arrivals.adopt(file, copy);
-    else
+    if (!arrivals.recover(file))
       context.event("warn", "file-gone", `${file.path} was followed up to ${file.position} and is not to be found`, {
         path: file.path,
         file: file.id,
@@ -86,8 +84,8 @@ function byIdentity(context: Context, arrivals: Arrivals, file: FollowedFile): S
   }
   if (!found) return null;
   if (file.done && !looksCompressed(found.path)) return null; // history only: the content was read to its end and let go
-  const holder = registry.byPath.get(found.path);
-  if (holder && holder !== file) return null;
+  const holder = registry.byPath.get(found.path) ?? registry.atInode(found.stat);
+  if (holder && holder !== file && !holder.gone) return null;
   if (isSame(arrivals.matches(file, found.path))) return found;
   if (mutants.has("ignore-truncation")) return found;
   return null;

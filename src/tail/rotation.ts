@@ -116,9 +116,7 @@ export class Rotation {
       }
       return;
     }
-    const copy = this.#arrivals.findCopy(file);
-    if (copy) this.#arrivals.adopt(file, copy);
-    else this.lose(file, Math.max(0, file.size - file.read));
+    if (!this.#arrivals.recover(file)) this.lose(file, Math.max(0, file.size - file.read));
   }
 
   /**
@@ -152,9 +150,7 @@ export class Rotation {
     this.#arrivals.sample(next);
     next.lastLook = this.#context.clock.now();
     registry.add(next);
-    const copy = mutants.has("forget-copy") ? null : this.#arrivals.findCopy(file);
-    if (copy) this.#arrivals.adopt(file, copy);
-    else this.lose(file, unread);
+    if (mutants.has("forget-copy") || !this.#arrivals.recover(file)) this.lose(file, unread);
     file.replaced = true;
     for (const other of registry.files.values()) if (other.after === file && other !== next) other.after = next;
     const last = this.#arrivals.generations(file, path, since, changed);
