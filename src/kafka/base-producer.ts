@@ -172,7 +172,7 @@ function throwIfFinal(name: string, topic: TopicMetadata | undefined): void {
   if (code === codes.UNKNOWN_TOPIC_OR_PARTITION) {
     throw new LogagentError(
       "BROKER_REFUSED",
-      `producing to topic "${name}": there is no such topic (create it with \`logagent topics create ${name}\`)`,
+      `producing to topic "${name}": there is no such topic; create it with \`logagent topics create ${name}\``,
     );
   }
   if (code === codes.TOPIC_AUTHORIZATION_FAILED) {

@@ -59,6 +59,7 @@ export class Topics {
         this.readyTopics.add(topic);
         return;
       } catch (error) {
+        if (signal.aborted) break;
         if (!(error instanceof LogagentError || error instanceof KafkaError)) throw error;
         if (this.options.impatient && error instanceof LogagentError && error.code === "AUTHORIZATION") throw error;
         if (this.seldom.say(topic) !== null) log.error(hint(error, topic), { topic });
@@ -70,7 +71,9 @@ export class Topics {
 }
 
 function hint(error: LogagentError | KafkaError, topic: string): string {
-  const missing = /no such topic|does not exist|UNKNOWN_TOPIC/i.test(error.message);
-  const help = missing ? `; create it with --create-topic PARTITIONS or: logagent topics create ${topic}` : "";
-  return `${error.message}${help}; trying again`;
+  // The producer's words, which speak of `topics create` alone; the agent can create the topic itself.
+  const text = error.message.replace(/; create it with (`.*`)$/, "; create it with --create-topic PARTITIONS or $1");
+  const missing = text === error.message && /does not exist|UNKNOWN_TOPIC/i.test(text);
+  const help = missing ? `; create it with --create-topic PARTITIONS or \`logagent topics create ${topic}\`` : "";
+  return `${text}${help}; trying again`;
 }
