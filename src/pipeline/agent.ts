@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import type { AgentConfig } from "../config/types.ts";
 import { LogagentError } from "../errors.ts";
 import type { Batch, Outcome } from "../kafka/sink.ts";
@@ -7,9 +6,10 @@ import type { Metrics } from "../observe/metrics.ts";
 import { Seldom } from "../observe/seldom.ts";
 import { type Clock, type Random, sleep } from "../runtime.ts";
 import type { Journal } from "../state/journal.ts";
-import { checkDestination } from "../state/open.ts";
 import type { FileState } from "../state/types.ts";
+import { sayAbsent } from "./absent.ts";
 import type { Delivery } from "./delivery.ts";
+import { Destination } from "./destination.ts";
 import { Feed } from "./feed.ts";
 import type { CreateTailer } from "./input.ts";
 import { Inputs } from "./inputs.ts";
@@ -43,7 +43,7 @@ export class Agent {
   private readonly ended = new AbortController();
   private config: AgentConfig;
   private inputs: Inputs | null = null;
-  private cluster: string | null = null;
+  private readonly destination: Destination;
   private reached = false;
   private dropped = 0;
   private lastProgress: number;
@@ -54,6 +54,8 @@ export class Agent {
     this.options = options;
     this.config = options.config;
     this.wake = new Wake(options.clock);
+    const { journal, log } = options;
+    this.destination = new Destination({ journal, log, onFatal: (error) => this.fail(error) });
     this.lastProgress = options.clock.monotonic();
     this.runEnded = new Promise((resolve) => {
       this.endRun = resolve;
@@ -95,17 +97,14 @@ export class Agent {
 
   /** Goes over to another configuration of the inputs. Throws LogagentError when it is refused: the old one stays. */
   async reload(config: AgentConfig): Promise<void> {
-    const { journal, log, metrics } = this.options;
-    if (!config.newDestination) {
-      checkDestination(journal, { cluster: this.cluster, topics: topicsOf(config) });
-    }
+    const { log, metrics } = this.options;
+    if (!config.newDestination) this.destination.check(config.inputs);
     const rest = ({ inputs: _, ...others }: AgentConfig) => JSON.stringify(others);
     if (rest(config) !== rest(this.config)) {
       log.warn("only changes of inputs take effect while the agent runs; restart it for the others");
     }
     this.config = { ...this.config, inputs: config.inputs };
     await this.inputs?.apply(config.inputs);
-    if (this.reached) await this.rememberDestination();
     this.wake.ring();
     metrics.count("reloads_total", { outcome: "done" });
     log.info("the configuration was reloaded", { inputs: config.inputs.length });
@@ -154,13 +153,15 @@ export class Agent {
       wake,
       inputs: () => inputs.running,
       onCrash: (input, error) => inputs.crash(input, error),
-      onAppend: (input, bytes) => {
+      onAppend: (input, { file, count }, bytes) => {
+        if (count > 0) this.destination.appended(file, input.config);
         this.lastProgress = clock.monotonic();
         metrics.count("file_read_bytes_total", { input: input.config.name }, bytes);
       },
     });
     await inputs.apply(this.config.inputs);
-    if (this.config.mustExist) this.checkExistence(inputs);
+    const absent = sayAbsent(inputs.running, this.config, log).catch(fail);
+    if (this.config.once || this.config.mustExist) await absent;
     delivery
       .run({
         positions,
@@ -172,6 +173,7 @@ export class Agent {
         topics: () => topics.ready,
         settled: (batch, outcome) => {
           this.lastProgress = clock.monotonic();
+          this.destination.settled(batch, outcome);
           this.account(batch, outcome);
           onSettled?.(batch, outcome);
         },
@@ -194,12 +196,13 @@ export class Agent {
 
   /** Tries for ever what waiting mends. */
   private async connect(): Promise<void> {
-    const { connect, clock, random, log, journal } = this.options;
+    const { connect, clock, random, log } = this.options;
+    let cluster: string | null = null;
     const seldom = new Seldom(clock);
     for (let attempt = 0; !this.ended.signal.aborted; attempt++) {
       try {
-        this.cluster = await connect();
-        if (attempt > 0) log.info("the brokers answer", { cluster: this.cluster });
+        cluster = await connect();
+        if (attempt > 0) log.info("the brokers answer", { cluster });
         break;
       } catch (error) {
         if (!(error instanceof LogagentError) || error.code !== "BROKER_UNAVAILABLE") throw error;
@@ -208,22 +211,8 @@ export class Agent {
       await sleep(clock, Math.min(100 * 2 ** Math.min(attempt, 6), 5000) * (0.75 + random() / 2), this.ended.signal);
     }
     if (this.ended.signal.aborted) return;
-    if (!this.config.newDestination) {
-      checkDestination(journal, { cluster: this.cluster, topics: topicsOf(this.config) });
-    }
-    await this.rememberDestination();
+    await this.destination.reached(cluster, this.config.inputs, this.config.newDestination);
     this.reached = true;
-  }
-
-  private async rememberDestination(): Promise<void> {
-    const { journal, log } = this.options;
-    const topics = { ...journal.header.topics, ...topicsOf(this.config) };
-    try {
-      await journal.updateHeader({ cluster: this.cluster ?? journal.header.cluster, topics });
-    } catch (error) {
-      if (journal.broken) throw error;
-      log.error(`${(error as Error).message}; the destination will be written by a later start`);
-    }
   }
 
   private account(batch: Batch, outcome: Outcome): void {
@@ -243,17 +232,6 @@ export class Agent {
       error: outcome.name,
       reason: outcome.message,
     });
-  }
-
-  private checkExistence(inputs: Inputs): void {
-    for (const input of inputs.running) {
-      const { paths } = input.config.tail;
-      const missing = paths.find((path) => !/[*?[{]/.test(path) && !existsSync(path));
-      const empty = [...input.tailer.files()].length === 0;
-      if (missing === undefined && !empty) continue;
-      const path = missing ?? paths.join(", ");
-      this.fail(new LogagentError("FILE_IO", `following ${path} failed: no such file, and --must-exist is given`));
-    }
   }
 
   private async endWhenDone(inputs: Inputs): Promise<void> {
@@ -299,8 +277,4 @@ export class Agent {
       }
     });
   }
-}
-
-function topicsOf(config: AgentConfig): Record<string, string> {
-  return Object.fromEntries(config.inputs.map((input) => [input.name, input.topic]));
 }

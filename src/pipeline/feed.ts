@@ -1,3 +1,4 @@
+import type { Lines } from "../lines.ts";
 import { type Clock, sleep } from "../runtime.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Input } from "./input.ts";
@@ -13,8 +14,8 @@ export interface FeedOptions {
   inputs: () => readonly Input[];
   /** An input's own code threw. */
   onCrash: (input: Input, error: unknown) => void;
-  /** A chunk of so many bytes of a file was appended. */
-  onAppend: (input: Input, bytes: number) => void;
+  /** A chunk of so many bytes of a file is handed on. */
+  onAppend: (input: Input, lines: Lines, bytes: number) => void;
 }
 
 /**
@@ -86,6 +87,7 @@ export class Feed {
       const lines = input.next();
       if (lines === null) return input.tailer.wait();
       const bytes = lines.to - lines.base;
+      onAppend(input, lines, bytes);
       try {
         positions.handOut(lines, input);
         if (lines.count > 0) {
@@ -95,7 +97,6 @@ export class Feed {
       } catch (error) {
         throw new AppendError(error);
       }
-      onAppend(input, bytes);
       this.lastData = clock.monotonic();
       taken += bytes;
       if (taken >= quantum) return 0;

@@ -65,7 +65,7 @@ function newAgentId(): string {
 
 /** Throws LogagentError STATE_MISMATCH when the state belongs to another cluster or an input to another topic. */
 export function checkDestination(
-  journal: Journal,
+  journal: Pick<Journal, "path" | "header">,
   destination: { cluster: string | null; topics: Readonly<Record<string, string>> },
 ): void {
   const { header } = journal;
@@ -83,7 +83,7 @@ export function checkDestination(
   }
 }
 
-function mismatch(journal: Journal, reason: string): LogagentError {
+function mismatch(journal: Pick<Journal, "path">, reason: string): LogagentError {
   return new LogagentError(
     "STATE_MISMATCH",
     `using the state ${journal.path} failed: ${reason}. What was sent there will not be sent again: give --new-destination to go on at the same positions, or another --state to start anew`,

@@ -57,9 +57,9 @@ export interface Header {
   agent: string;
   /** Hash of the machine the agent id was made on; null where the machine has no id. */
   machine: string | null;
-  /** Id of the cluster the lines go to; null until the first contact. */
+  /** Id of the cluster the lines go to; null until the first acknowledgement. */
   cluster: string | null;
-  /** Topic of every input that was ever scanned. */
+  /** Topic of every input of which a record was acknowledged. */
   topics: Readonly<Record<string, string>>;
   /** Nonces of this journal's exactly-once starts that may have committed last: an offset with another is not ours. */
   nonces?: readonly string[];

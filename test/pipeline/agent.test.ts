@@ -233,8 +233,13 @@ describe("inputs", () => {
   });
 
   test("a reload that sends an input to another topic is refused", async () => {
-    const run = await start(configOf([input("i", ["a"])]));
+    const run = await start(configOf([input("i", ["a"], { topic: "v" })]));
+    // Nothing was acknowledged, so nothing is bound.
+    await run.agent.reload(configOf([input("i", ["a"])]));
+    run.sink.automatic = true;
+    run.files.append("a", "x\n");
     await until(() => run.journal.header.topics.i === "t");
+    expect(run.journal.header.cluster).toBe("cluster");
     const refused = await run.agent.reload(configOf([input("i", ["a"], { topic: "u" })])).catch((error) => error.code);
     expect(refused).toBe("STATE_MISMATCH");
     run.agent.stop();

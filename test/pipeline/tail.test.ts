@@ -253,6 +253,40 @@ describe("tail", () => {
     expect(readFileSync(where, "utf8")).toBe(damaged);
   }, 60_000);
 
+  for (const delivery of ["at-least-once", "exactly-once"]) {
+    test(`a topic that is not there binds nothing, ${delivery}: the corrected command sends the lines`, async () => {
+      const path = file(`typo-${delivery}.log`, "x\n");
+      const [right, wrong] = [await createTopic(brokers, uniqueTopic("right"), 1), uniqueTopic("wrong")];
+      const words = [...state(), "--once", "--delivery", delivery];
+      const typo = await tail(path, "--topic", wrong, "--timeout", "1500ms", ...words);
+      expect(typo.code).toBe(69);
+      expect(typo.stderr).toContain(
+        `there is no such topic; create it with --create-topic PARTITIONS or \`logagent topics create ${wrong}\``,
+      );
+      expect(typo.stderr.match(/topics create/g)).toHaveLength(1);
+      expect((await tail(path, "--topic", right, ...words)).code).toBe(0);
+      expect(await values(right)).toEqual(["x"]);
+      expect((await tail(path, "--topic", wrong, ...words)).code).toBe(78);
+    }, 60_000);
+  }
+
+  test("what names no file is said: missing files, directories, globs", async () => {
+    const logs = join(dir, "logs.d");
+    mkdirSync(logs);
+    const topic = await createTopic(brokers, uniqueTopic("absent"), 1);
+    const once = (path: string, ...more: string[]) => tail(path, "--topic", topic, "--once", ...state(), ...more);
+    const missing = await once(join(dir, "absent.log"));
+    expect([missing.code, missing.stderr]).toEqual([0, expect.stringMatching(/nothing to send: .*absent\.log/)]);
+    const directory = await once(logs);
+    expect(directory.code).toBe(0);
+    expect(directory.stderr).toContain(`${logs} is a directory; name its files, for example ${logs}/*.log`);
+    expect((await once(`${logs}/*.log`)).stderr).toContain(`no file matches ${logs}/*.log`);
+    expect((await once(logs, "--must-exist")).code).toBe(74);
+    const agent = startLogagent(["tail", join(dir, "absent.log"), "-b", brokers, "--topic", topic, ...state()]);
+    await agent.says(/no file matches \S*absent\.log yet/);
+    expect((await agent.stop()).code).toBe(0);
+  }, 60_000);
+
   test("a FIFO is read when named, and refused with exactly-once", async () => {
     const path = join(dir, "pipe");
     execFileSync("mkfifo", [path]);
