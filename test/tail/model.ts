@@ -98,6 +98,9 @@ export class Model {
   #journal = new Map<string, FileState>();
   #written = 0;
   #partial = false;
+  #partials = 0;
+  /** The incomplete line at the end of a file that nobody touched since; 0: none. */
+  #unfinished = 0;
   #last = -1;
   /** Rotations since the agent last looked: of several that nobody saw the order is not asked for. */
   #unseen = 0;
@@ -142,12 +145,14 @@ export class Model {
     this.disk.clock.advance(4.1);
     if (rotations.has(action.do) && ++this.#unseen > 1) this.#ordered = false;
     if (this.#tailer && (action.do === "tick" || action.do === "steps")) this.#unseen = 0;
+    if (rotations.has(action.do)) this.#unfinished = 0;
     switch (action.do) {
       case "write":
         return this.#write(action.lines);
       case "partial":
-        this.disk.append(path, `P${"p".repeat(this.#world.padding)}`);
+        this.disk.append(path, `P${++this.#partials}:${"p".repeat(this.#world.padding)}`);
         this.#partial = true;
+        this.#unfinished = this.#partials;
         return;
       case "rename":
         this.#shift();
@@ -209,6 +214,7 @@ export class Model {
     if (this.#partial && to === path) {
       text += "Qq\n";
       this.#partial = false;
+      this.#unfinished = 0;
     }
     for (let i = 0; i < lines; i++) text += line(this.#written++, this.#world.padding);
     this.disk.append(to, text);
@@ -288,7 +294,9 @@ export class Model {
   #judge(text: string): number | null {
     const parsed = parse(text);
     if (parsed === null) {
-      if (!/^(H(header)*|(Pp*)*(Qq)?)$/.test(text)) this.problems.push(`garbage: ${text.slice(0, 80)}`);
+      if (!/^(H(header)*|(P\d+:p*)*(Qq)?)$/.test(text)) this.problems.push(`garbage: ${text.slice(0, 80)}`);
+      if (this.#unfinished > 0 && text.includes(`P${this.#unfinished}:`) && !text.endsWith("Qq"))
+        this.problems.push("an incomplete line was sent");
       return null;
     }
     const seen = this.#delivered.get(parsed) ?? 0;
