@@ -17,6 +17,8 @@ export interface Finding {
   reordered: number;
   /** The first few faults, in words. */
   examples: string[];
+  /** How often lines came again that were written before each mark (and behind the one before it). */
+  repeatedPerMark: number[];
 }
 
 interface FileRecord {
@@ -57,8 +59,11 @@ export class Oracle {
     } else file.highest.set(partition, line.number);
   }
 
-  /** `written`: file → how many lines, numbered from 1. */
-  judge(written: ReadonlyMap<string, number>): Finding {
+  /**
+   * `written`: file → how many lines, numbered from 1. `marks`: how many lines of each file were written at certain
+   * moments (kills), for `repeatedPerMark`.
+   */
+  judge(written: ReadonlyMap<string, number>, marks: readonly ReadonlyMap<string, number>[] = []): Finding {
     let lost = 0;
     let unwritten = 0;
     for (const [name, count] of written) {
@@ -84,7 +89,21 @@ export class Oracle {
       }
     }
     const { received, repeated, damaged, reordered, examples } = this;
-    return { received, lost, repeated, damaged, unwritten, reordered, examples };
+    const repeatedPerMark = this.repeatsAt(marks);
+    return { received, lost, repeated, damaged, unwritten, reordered, examples, repeatedPerMark };
+  }
+
+  private repeatsAt(marks: readonly ReadonlyMap<string, number>[]): number[] {
+    const repeats = marks.map(() => 0);
+    for (const [name, { counts }] of this.files) {
+      let number = 1;
+      marks.forEach((mark, i) => {
+        for (const end = mark.get(name) ?? 0; number <= end && number < counts.length; number++) {
+          repeats[i]! += Math.max(0, counts[number]! - 1);
+        }
+      });
+    }
+    return repeats;
   }
 
   private fileOf(name: string, number: number): FileRecord {

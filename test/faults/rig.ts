@@ -38,6 +38,8 @@ export class Rig {
   private readonly backups = new Map<LineWriter, string[]>();
   private timers: NodeJS.Timeout[] = [];
   private rotations = 0;
+  /** Lines of each file at each `kill`. */
+  readonly kills: Map<string, number>[] = [];
 
   constructor(options: RigOptions) {
     this.options = options;
@@ -67,7 +69,9 @@ export class Rig {
 
   /** SIGKILL, as a crash. */
   async kill(): Promise<void> {
-    await this.end("SIGKILL");
+    const ended = this.end("SIGKILL");
+    this.kills.push(new Map(this.writers.map(({ file, written }) => [file, written])));
+    await ended;
   }
 
   async end(signal: NodeJS.Signals): Promise<Result | undefined> {
@@ -132,7 +136,7 @@ export class Rig {
     const oracle = new Oracle();
     const { direct, brokers, topic } = this.options;
     await readTopic(direct ?? brokers, topic, (partition, value) => oracle.add(partition, value));
-    return oracle.judge(new Map(this.writers.map(({ file, written }) => [file, written])));
+    return oracle.judge(new Map(this.writers.map(({ file, written }) => [file, written])), this.kills);
   }
 
   /** What the agents of this rig said, the last `bytes` of it. */
