@@ -17,6 +17,9 @@ export interface ProducerOptions extends ProducerConfig {
   /** Milliseconds; the client's own, default 30 000. */
   requestTimeout?: number;
   onEvent?: (event: SinkEvent) => void;
+  /** See `SenderHooks`: for metrics, called once per batch and per error. */
+  onProduced?: (seconds: number) => void;
+  onProduceError?: (code: string) => void;
   /** First sequence number, for tests of the wrap at 2^31. */
   firstSequence?: number;
 }
@@ -55,7 +58,11 @@ export abstract class BaseProducer implements Sink {
       transactionalId: options.transactionalId ?? null,
       firstSequence: options.firstSequence ?? 0,
     };
-    this.sender = new Sender(client, senderOptions, this.accumulator, clock, random, this.hooks());
+    this.sender = new Sender(client, senderOptions, this.accumulator, clock, random, {
+      ...this.hooks(),
+      produced: options.onProduced,
+      refused: options.onProduceError,
+    });
   }
 
   protected abstract hooks(): SenderHooks;

@@ -51,6 +51,10 @@ export interface SenderHooks {
   producer(): ProducerStamp | null;
   /** A request has ended and its batches were judged. */
   ended(): void;
+  /** A batch was acknowledged that many seconds after its first try. */
+  produced?: ((seconds: number) => void) | undefined;
+  /** A produce request had no answer (`NO_ANSWER`) or a partition of it this error. */
+  refused?: ((code: string) => void) | undefined;
 }
 
 interface Node {
@@ -259,6 +263,7 @@ export class Sender {
   /** No answer: what happened to the batches is not known. */
   private lost(node: Node, sent: [RecordBatch, PartitionQueue][], error: unknown): void {
     node.requests--;
+    this.hooks.refused?.("NO_ANSWER");
     const now = this.clock.monotonic();
     if (node.notBefore <= now) {
       node.failures++;
@@ -290,6 +295,7 @@ export class Sender {
       return;
     }
     const info = errorInfo(code);
+    this.hooks.refused?.(info.name);
     if (info.refreshMetadata) this.refresh.wanted = true;
     if (splittable.has(code)) {
       batch.refused = { kind: "dropped", code, name: info.name, message: result.message ?? "" };
@@ -335,6 +341,7 @@ export class Sender {
 
   private acknowledged(batch: RecordBatch, queue: PartitionQueue, offset: bigint, appendTime: number): void {
     queue.acknowledge(batch);
+    this.hooks.produced?.((this.clock.monotonic() - batch.firstSentAt) / 1000);
     this.hooks.done(batch, { kind: "acked", offset, timestamp: appendTime >= 0 ? appendTime : batch.timestamp });
   }
 

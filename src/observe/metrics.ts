@@ -27,7 +27,7 @@ export const metricTable = {
   file_position_bytes: ["gauge", "Acknowledged position in the file"],
   file_size_bytes: ["gauge", "Size of the file when last looked at"],
   file_lag_bytes: ["gauge", "Bytes in the file that are not acknowledged yet"],
-  file_rotations_total: ["counter", "Renames, truncations, copies and deletions seen, by kind"],
+  file_rotations_total: ["counter", "Renames, replacements, truncations and copies seen, by kind"],
   files_open: ["gauge", "Files followed by the input"],
   lost_bytes_total: ["counter", "Bytes that could not be reached any more, by reason"],
   lines_too_long_total: ["counter", "Lines over the limit, by the policy applied"],

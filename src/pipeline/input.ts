@@ -65,9 +65,9 @@ export function eventCount(event: TailEvent): { name: string; labels: Record<str
     case "line-too-long":
       return { name: "lines_too_long_total", labels: {}, by: event.lines ?? 1 };
     case "file-renamed":
+    case "file-replaced":
     case "file-truncated":
     case "file-copied":
-    case "file-deleted":
       return { name: "file_rotations_total", labels: { kind: event.name.slice(5) }, by: 1 };
     default:
       return null;

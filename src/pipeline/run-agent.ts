@@ -86,15 +86,20 @@ function makeDelivery(
   abort: AbortController,
 ): Delivery {
   const common = { journal, clock, log, metrics };
+  const producer = {
+    ...config.producer,
+    onProduced: (seconds: number) => metrics.observe("produce_seconds", {}, seconds),
+    onProduceError: (code: string) => metrics.count("produce_errors_total", { code }),
+  };
   if (config.delivery === "at-least-once") {
-    const sink = createProducer(client, config.producer, clock, random, log);
+    const sink = createProducer(client, producer, clock, random, log);
     return new AtLeastOnce({ ...common, sink, interval: config.checkpointInterval });
   }
   const name = `logagent.${journal.header.agent}`;
   const { transactionBytes, transactionInterval, recover } = config;
   return new ExactlyOnce({
     ...common,
-    sink: createTransactionalProducer(client, { ...config.producer, transactionalId: name }, clock, random, log),
+    sink: createTransactionalProducer(client, { ...producer, transactionalId: name }, clock, random, log),
     coordinator: createTransactionCoordinator(
       { transactionalId: name, group: name, timeoutMs: transactionTimeout },
       { client, clock, random, log, signal: abort.signal },

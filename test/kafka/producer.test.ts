@@ -202,10 +202,13 @@ test("a topic that was deleted and created again goes on from its beginning", as
 
 test("records deleted with the producer's state: the producer goes on, nothing lost or repeated", async () => {
   const topic = await topicFor(1);
-  const producer = new TestProducer(kafka.brokers);
+  const [seconds, errors]: [number[], string[]] = [[], []];
+  const onProduced = (time: number) => seconds.push(time);
+  const producer = new TestProducer(kafka.brokers, { onProduced, onProduceError: (code) => errors.push(code) });
   await producer.sink.prepare(topic);
   await producer.feed(plainRoute(topic), 100);
   expect(await producer.sink.flush(10_000)).toBe(true);
+  expect(errors).toEqual([]);
   // Another epoch of our own producer id, as if the broker had lost or advanced our state.
   const queue = (
     producer.sink as never as { accumulator: { topic(name: string): { partitions: { nextSequence: number }[] } } }
@@ -214,6 +217,9 @@ test("records deleted with the producer's state: the producer goes on, nothing l
   await producer.feed(plainRoute(topic), 100);
   await finish(producer);
   expect(producer.eventsNamed("producer-state-refused").length).toBeGreaterThan(0);
+  expect(errors).toContain("OUT_OF_ORDER_SEQUENCE_NUMBER");
+  expect(seconds.length).toBe(producer.settled.length);
+  expect(seconds.every((time) => time > 0 && time < 30)).toBe(true);
   expect(producer.eventsNamed("producer-state-lost")).toEqual([]);
   expect(judge(await readTopic(kafka.direct, topic), 200)).toEqual(clean);
 }, 30_000);

@@ -318,6 +318,14 @@ describe("tail", () => {
       const text = await (await fetch(`http://${address}/metrics`)).text();
       return text.includes(`logagent_file_position_bytes{input="${path}",path="${path}"} 4`);
     });
+    const text = await (await fetch(`http://${address}/metrics`)).text();
+    expect(text).toMatch(/^logagent_produce_seconds_count [1-9]/m);
+    expect(text).not.toContain("produce_errors_total{");
+    renameSync(path, `${path}.1`);
+    writeFileSync(path, "c\n");
+    await waitFor("the rotation", async () =>
+      (await (await fetch(`http://${address}/metrics`)).text()).includes(`file_rotations_total{input="${path}",kind="`),
+    );
     expect((await agent.stop()).code).toBe(0);
   }, 30_000);
 });
