@@ -82,8 +82,8 @@ export class Feed {
     const { delivery, positions, clock, onAppend } = this.options;
     const { topic } = input.config;
     for (let taken = 0; ; ) {
-      // Without room only `onRoom` brings the next turn.
-      if (!delivery.hasRoom(topic)) return Number.POSITIVE_INFINITY;
+      // Without room only `onRoom` brings the next lines; renames and deletions are noticed all the same.
+      if (!delivery.hasRoom(topic)) return input.tailer.tend?.() ?? Number.POSITIVE_INFINITY;
       const lines = input.next();
       if (lines === null) return input.tailer.wait();
       const bytes = lines.to - lines.base;
