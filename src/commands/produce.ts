@@ -1,11 +1,14 @@
 /** `logagent produce`: records from the command line, stdin or files. */
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { connectionOptions } from "../config/connection.ts";
 import type { FlagValues } from "../config/flag.ts";
 import { connectionFlags, producerFlags } from "../config/flags.ts";
 import { checkTopicName } from "../config/topic-name.ts";
 import { exitCodes, LogagentError } from "../errors.ts";
-import type { Header, Partitioner, SinkEvent } from "../kafka/sink.ts";
+import type { KafkaClient } from "../kafka/client.ts";
+import type { ProducerOptions } from "../kafka/producer.ts";
+import type { Header, Partitioner, Sink, SinkEvent } from "../kafka/sink.ts";
 import type { Log } from "../observe/log.ts";
 import { OutputBuffer } from "../output/buffer.ts";
 import { unescapeText } from "../output/format.ts";
@@ -16,8 +19,6 @@ import { compileAckFormat } from "./produce/ack-format.ts";
 import { LineReader } from "./produce/line-reader.ts";
 import { jsonRecords, linesOfValues, plainRecords, type RecordOptions, type ToParcels } from "./produce/records.ts";
 import { Session } from "./produce/session.ts";
-
-const { delivery: _, ...sharedFlags } = producerFlags;
 
 const flags = {
   ...connectionFlags,
@@ -52,7 +53,14 @@ const flags = {
     options: ["sticky", "round-robin", "random", "key"],
     description: "How partitions are chosen; default key (as Java's) where there is a key, else sticky",
   },
-  ...sharedFlags,
+  ...producerFlags,
+  transactionalId: {
+    type: "string",
+    group: "Delivery",
+    value: "ID",
+    description:
+      "With exactly-once: the transactional id; a running producer with the same id is fenced; default random",
+  },
   rate: {
     type: "integer",
     min: 0,
@@ -79,6 +87,9 @@ const flags = {
   },
 } as const;
 
+/** transaction.timeout.ms: how long a dead producer holds readers of committed records back. */
+const transactionTimeout = 15_000;
+
 type ProduceFlags = FlagValues<typeof flags>;
 
 export default defineCommand({
@@ -102,15 +113,9 @@ export default defineCommand({
     const writeAck = flags.outputFormat === undefined ? null : compileAckFormat(flags.outputFormat);
 
     const { createClient } = await import("../kafka/connect.ts");
-    const { createProducer } = await import("../kafka/producer.ts");
     const client = createClient(connection, log);
-    const sink = createProducer(
-      client,
-      { ...producerOptions(flags), onEvent: (event: SinkEvent) => session.noticed(event) },
-      systemClock,
-      Math.random,
-      log,
-    );
+    const producer = { ...producerOptions(flags), onEvent: (event: SinkEvent) => session.noticed(event) };
+    const sink = await createSink(flags, client, producer, log);
     const session: Session = new Session(
       sink,
       {
@@ -136,6 +141,32 @@ export default defineCommand({
     return verdict(session, log);
   },
 });
+
+/** With exactly-once, transactions as large and as long as tail's. */
+async function createSink(flags: ProduceFlags, client: KafkaClient, options: ProducerOptions, log: Log): Promise<Sink> {
+  const { createProducer, createTransactionalProducer } = await import("../kafka/producer.ts");
+  const [clock, random] = [systemClock, Math.random];
+  if (flags.delivery === "at-least-once") {
+    if (flags.transactionalId === undefined) return createProducer(client, options, clock, random, log);
+    throw new LogagentError("USAGE", "producing: --transactional-id needs --delivery exactly-once");
+  }
+  const { CommittingSink } = await import("../kafka/committing-sink.ts");
+  const { createTransactionCoordinator } = await import("../kafka/transaction.ts");
+  const transactionalId = flags.transactionalId ?? `logagent.produce.${randomUUID()}`;
+  const abort = new AbortController();
+  const identity = { transactionalId, group: transactionalId, timeoutMs: transactionTimeout };
+  return new CommittingSink({
+    sink: createTransactionalProducer(client, { ...options, transactionalId }, clock, random, log),
+    coordinator: createTransactionCoordinator(identity, { client, clock, random, log, signal: abort.signal }),
+    clock,
+    random,
+    abort,
+    timeoutMs: transactionTimeout,
+    shared: flags.transactionalId !== undefined,
+    transactionBytes: 16 << 20,
+    transactionInterval: 250,
+  });
+}
 
 /** Everything there is to send; a failure of the input is returned, so that what came before it is still flushed. */
 async function sendAll(

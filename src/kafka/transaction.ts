@@ -14,6 +14,7 @@ import { type Clock, type Random, sleep } from "../runtime.ts";
 import type { ApiRequest, KafkaClient } from "./client.ts";
 import { ConnectionError } from "./connection-error.ts";
 import { codes, errorInfo, KafkaError } from "./errors.ts";
+import type { Cut } from "./sink.ts";
 import {
   addOffsetsToTxn,
   addPartitionsToTxn,
@@ -225,4 +226,10 @@ function isFinal(error: unknown): boolean {
 function pause(attempt: number, quick: boolean, random: Random): number {
   const [first, last] = quick ? [2, 50] : [50, 1000];
   return Math.min(last, first * 2 ** Math.min(attempt, 10)) * (0.75 + random() / 2);
+}
+
+/** The partitions of a cut, each once. */
+export function partitionsOf(cut: Cut): TopicPartition[] {
+  const byName = new Map(cut.batches.map(({ topic, partition }) => [`${topic} ${partition}`, { topic, partition }]));
+  return [...byName.values()];
 }

@@ -5,7 +5,12 @@
 import { LogagentError } from "../errors.ts";
 import { KafkaError } from "../kafka/errors.ts";
 import type { Cut, TransactionalSink } from "../kafka/sink.ts";
-import { type ProducerIdentity, type TransactionCoordinator, UnresolvedError } from "../kafka/transaction.ts";
+import {
+  type ProducerIdentity,
+  partitionsOf,
+  type TransactionCoordinator,
+  UnresolvedError,
+} from "../kafka/transaction.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { Seldom } from "../observe/seldom.ts";
@@ -208,9 +213,4 @@ export class Committer {
     await sleep(clock, 1000, abort.signal);
     abort.signal.throwIfAborted();
   }
-}
-
-function partitionsOf(cut: Cut): { topic: string; partition: number }[] {
-  const byName = new Map(cut.batches.map(({ topic, partition }) => [`${topic} ${partition}`, { topic, partition }]));
-  return [...byName.values()];
 }
