@@ -434,7 +434,7 @@ export class Arrivals {
       };
       file.after = after;
       file.codec = content.codec;
-      file.complete = content.codec !== null && (consumed || (from && options.from === "end" && !options.once));
+      file.complete = content.codec !== null && (consumed || (from && options.from === "end"));
       file.done = file.complete;
       file.size = content.size;
       file.mtime = stat.mtime;

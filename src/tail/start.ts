@@ -8,9 +8,9 @@ const block = 65_536;
 export function startPosition(
   content: Pick<Content, "read">,
   size: number,
-  { from, once }: Pick<TailOptions, "from" | "once">,
+  { from }: Pick<TailOptions, "from">,
 ): number {
-  if (from === "beginning" || (once && from === "end")) return 0;
+  if (from === "beginning") return 0;
   if (from === "end") {
     for (let end = size; end > 0 && size - end < 16 * block; end -= block) {
       const start = Math.max(0, end - block);

@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { nodeFs } from "../../src/tail/fs.ts";
 import type { TailOptions } from "../../src/tail/types.ts";
 import { Follower } from "./follower.ts";
@@ -193,11 +194,25 @@ test("--from: end, ±BYTES at the next line start, only in the very first scan",
 
 test("once ends at the sizes taken at the start and reports an unterminated tail", async () => {
   writeFileSync(path, "a\nb\ntail");
-  follower = await Follower.start({ paths: [path], once: true });
+  follower = await Follower.start({ paths: [path], once: true, from: "beginning" });
   appendFileSync(path, " more\nc\n");
   while (!follower.tailer.finished) follower.step();
   expect(follower.seen).toEqual(["a", "b"]);
   expect(follower.events.find((event) => event.name === "unterminated-line")?.bytes).toBe(4);
+});
+
+test("once from the end sends nothing that was there, and ends", async () => {
+  writeFileSync(path, "a\nb\ntail");
+  writeFileSync(`${path}.1.gz`, gzipSync("old\n"));
+  follower = await Follower.start({ paths: [`${path}*`], once: true, from: "end" });
+  appendFileSync(path, " more\nc\n");
+  await follower.until(
+    () => follower!.tailer.finished,
+    () => "the end",
+  );
+  expect(follower.step()).toBe(false);
+  expect(follower.seen).toEqual([]);
+  expect(follower.tailer.finished).toBe(true);
 });
 
 test("a FIFO is read when named, never blocks, and a writer's last line needs no newline", async () => {
