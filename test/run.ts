@@ -1,7 +1,7 @@
 /**
  * `npm test`: type check, lint, Deno's check, the binary, then every test file in a process of its own against one
  * shared Kafka node. `npm test -- WORD…` runs only the test files whose path holds a word; `--campaigns` the fault
- * campaigns in their full form. A file named `*.solo.test.ts` runs alone, the others two at a time.
+ * campaigns and the simulation of files in their full form. A file named `*.solo.test.ts` runs alone, the others two at a time.
  */
 import { readdirSync } from "node:fs";
 
@@ -44,7 +44,8 @@ function testFiles(): string[] {
     .filter((name) => name.endsWith(".test.ts"))
     .map((name) => join("test", name))
     .sort();
-  const chosen = campaigns ? all.filter((name) => name.includes(join("test", "faults"))) : all;
+  const campaign = [join("test", "faults"), join("tail", "simulation")];
+  const chosen = campaigns ? all.filter((name) => campaign.some((part) => name.includes(part))) : all;
   return filters.length === 0 ? chosen : chosen.filter((name) => filters.some((word) => name.includes(word)));
 }
 

@@ -3,7 +3,7 @@ import type { Arrivals } from "./arrivals.ts";
 import { isSame } from "./content.ts";
 import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
-import { sameFile } from "./identity.ts";
+import { inodeKey, sameFile } from "./identity.ts";
 import {
   directoryOf,
   findBeside,
@@ -18,13 +18,19 @@ import {
 /** What was rotated while nobody watched is drained first, oldest first. */
 export function resume(context: Context, arrivals: Arrivals, files: readonly FollowedFile[]): void {
   const { registry } = context;
-  for (const file of files) registry.add(file);
+  const history = new Map<string, FollowedFile[]>();
+  for (const file of files) {
+    registry.add(file);
+    if (!file.done || file.read === 0) continue;
+    const key = inodeKey(file.identity);
+    history.set(key, [...(history.get(key) ?? []), file]);
+  }
   const missing: FollowedFile[] = [];
   const left = new Map<string, FollowedFile>();
   const untouched: FollowedFile[] = [];
   for (const file of files) {
     const path = home(context, file.path);
-    const found = byIdentity(context, arrivals, file);
+    const found = byIdentity(context, arrivals, file, history);
     if (found) arrivals.adopt(file, found);
     else if (!file.done) missing.push(file);
     if (found?.path !== path && isLater(file, left.get(path))) left.set(path, file);
@@ -68,8 +74,13 @@ function base({ discovery }: Context, path: string): string {
   return discovery.matches(before) ? before : path;
 }
 
-/** The same inode, at its path or beside it, with the content that was read. */
-function byIdentity(context: Context, arrivals: Arrivals, file: FollowedFile): Sibling | null {
+/** The same inode, at its path or beside it, with the content that was read. `history`: what was read to its end, by inode. */
+function byIdentity(
+  context: Context,
+  arrivals: Arrivals,
+  file: FollowedFile,
+  history: ReadonlyMap<string, readonly FollowedFile[]>,
+): Sibling | null {
   const { fs, mutants, registry } = context;
   const stable = fs.traits(file.path).stable && !mutants.has("ignore-birth");
   const is = (stat: { dev: number; ino: bigint; birth: bigint }) => sameFile(stat, file.identity, stable);
@@ -86,7 +97,11 @@ function byIdentity(context: Context, arrivals: Arrivals, file: FollowedFile): S
   if (file.done && !looksCompressed(found.path)) return null; // history only: the content was read to its end and let go
   const holder = registry.byPath.get(found.path) ?? registry.atInode(found.stat);
   if (holder && holder !== file && !holder.gone) return null;
-  if (isSame(arrivals.matches(file, found.path))) return found;
+  const { path } = found;
+  // Of a generation nothing is settled of, a common header may be all that agrees; a later one at its inode was read.
+  if (file.read === 0 && history.get(inodeKey(found.stat))?.some((other) => arrivals.matches(other, path) === "yes"))
+    return null;
+  if (isSame(arrivals.matches(file, path))) return found;
   if (mutants.has("ignore-truncation")) return found;
   return null;
 }

@@ -1,6 +1,6 @@
 /**
  * Random actions against a model. A failing case prints its seed and path; run it again with LOGAGENT_SIM_SEED (and
- * LOGAGENT_SIM_PATH for the shrunk case). LOGAGENT_SIM_SEEDS sets how many cases run.
+ * LOGAGENT_SIM_PATH for the shrunk case). LOGAGENT_SIM_SEEDS sets how many cases run: 2,000, in a full campaign 100,000.
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
@@ -42,6 +42,8 @@ const world: fc.Arbitrary<World> = fc.record({
 
 const cases = fc.tuple(world, fc.array(action, { minLength: 5, maxLength: 50, size: "max" }));
 
+const full = process.env.LOGAGENT_CAMPAIGN === "full";
+
 async function check(runs: number, mutants: Mutant[] = []): Promise<fc.RunDetails<[[World, Action[]]]>> {
   const seed = process.env.LOGAGENT_SIM_SEED;
   return await fc.check(
@@ -61,7 +63,7 @@ async function check(runs: number, mutants: Mutant[] = []): Promise<fc.RunDetail
 }
 
 test("random rotations, stops and kills against a model: nothing reachable is lost, nothing comes twice after a clean stop", async () => {
-  const runs = Number(process.env.LOGAGENT_SIM_SEEDS ?? 2000);
+  const runs = Number(process.env.LOGAGENT_SIM_SEEDS ?? (full ? 100_000 : 2000));
   const result = await check(runs);
   if (result.failed)
     throw new Error(
@@ -71,7 +73,7 @@ test("random rotations, stops and kills against a model: nothing reachable is lo
 }, 3_600_000);
 
 test("the same over the real file system", async () => {
-  const runs = Number(process.env.LOGAGENT_SIM_REAL_SEEDS ?? 100);
+  const runs = Number(process.env.LOGAGENT_SIM_REAL_SEEDS ?? (full ? 1000 : 100));
   const result = await fc.check(
     fc.asyncProperty(world, fc.array(action, { minLength: 5, maxLength: 30, size: "max" }), async (world, actions) => {
       const disk = realDisk();
@@ -86,7 +88,7 @@ test("the same over the real file system", async () => {
     }),
     {
       numRuns: runs,
-      interruptAfterTimeLimit: 600_000,
+      interruptAfterTimeLimit: 1_800_000,
       ...(process.env.LOGAGENT_SIM_SEED ? { seed: Number(process.env.LOGAGENT_SIM_SEED) } : {}),
     },
   );
@@ -95,7 +97,7 @@ test("the same over the real file system", async () => {
       `seed ${result.seed}, path ${result.counterexamplePath}: ${JSON.stringify(result.counterexample)}\n${String((result.errorInstance as Error)?.message)}`,
     );
   expect(result.numRuns).toBe(runs);
-}, 900_000);
+}, 2_000_000);
 
 // Each defect must be found by the same oracle, or the simulation is decoration.
 const planted: Mutant[] = [
