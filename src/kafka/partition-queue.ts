@@ -25,6 +25,8 @@ export class PartitionQueue {
   failed = false;
   /** With `failed`: the broker has lost or refused our producer state, start again with a new epoch. */
   lostState = false;
+  /** The topic was created again without this partition: its batches go elsewhere once every request has ended. */
+  gone = false;
   /** Monotonic milliseconds before which nothing is sent. */
   notBefore = 0;
   /** Tries that failed in a row. */

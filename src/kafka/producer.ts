@@ -60,6 +60,7 @@ class Producer extends BaseProducer {
         this.unsettled += parts.length - 1;
       },
       aborted: () => {},
+      partitionsGone: () => {},
       newProducer: () => this.initialise(),
       producer: () => this.stamp,
       ended: () => {},

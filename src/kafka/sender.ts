@@ -49,6 +49,8 @@ export interface SenderHooks {
   newProducer(): Promise<ProducerStamp>;
   /** The identity new partitions start with; null while there is none yet. */
   producer(): ProducerStamp | null;
+  /** In a transaction: these partitions are gone, their batches need others. */
+  partitionsGone(queues: readonly PartitionQueue[]): void;
   /** A request has ended and its batches were judged. */
   ended(): void;
   /** A batch was acknowledged that many seconds after its first try. */
@@ -353,6 +355,10 @@ export class Sender {
   /** Once every request of a failed partition has ended: splits, restarts, waits, and lets it go on from the first. */
   private settleFailure(queue: PartitionQueue): void {
     if (!queue.failed || queue.inFlight > 0 || this.aborting) return;
+    if (queue.gone) {
+      this.moveBatches(queue);
+      return;
+    }
     let mended = false;
     for (const batch of queue.unacked.filter((b) => b.refused)) {
       this.splitOrDrop(batch, queue);
@@ -398,6 +404,35 @@ export class Sender {
       topic: batch.topic,
       partition: batch.partition,
     });
+  }
+
+  /** The batches of a partition that is gone, to the one that stands in for it, in their order. */
+  private moveBatches(queue: PartitionQueue): void {
+    this.accumulator.close(queue);
+    const target = this.accumulator.topic(queue.topic).substitute(queue.partition);
+    const batches = queue.clear();
+    this.active.delete(queue);
+    if (batches.length === 0) return;
+    for (const batch of batches) {
+      batch.partition = target.partition;
+      batch.refused = null;
+      // What was sent to the old topic is gone with it.
+      batch.unresolved = false;
+    }
+    target.queue.push(...batches);
+    this.active.add(target);
+    this.tellGone(queue, target);
+  }
+
+  tellGone({ topic, partition }: PartitionQueue, target: PartitionQueue): void {
+    const message = `topic "${topic}": partition ${partition} is gone; its records go to partition ${target.partition}`;
+    this.hooks.event({ level: "warn", name: "partition-gone", message, topic, partition });
+  }
+
+  /** What is known may be out of date. */
+  refreshMetadata(): void {
+    this.refresh.wanted = true;
+    this.pump();
   }
 
   /** True while a transaction waits for its last requests to end. */
@@ -453,11 +488,21 @@ export class Sender {
         continue;
       }
       topic.missing = false;
-      if (!topic.update(found)) continue;
+      const { recreated, gone } = topic.update(found);
+      if (!recreated) continue;
       const text = `topic "${found.name}" was deleted and created again; its sequences start anew`;
       this.hooks.event({ level: "warn", name: "topic-recreated", message: text, topic: found.name });
+      if (this.options.transactionalId !== null) {
+        if (gone.length > 0) this.hooks.partitionsGone(gone);
+        continue;
+      }
+      for (const queue of gone) {
+        queue.gone = true;
+        queue.failed = true;
+        this.settleFailure(queue);
+      }
       for (const queue of topic.partitions) {
-        if (queue.producer === null || this.options.transactionalId !== null || this.options.acks !== -1) continue;
+        if (queue.producer === null || this.options.acks !== -1) continue;
         queue.lostState = true;
         queue.failed = true;
         // What was sent to the old topic is gone with it.

@@ -26,8 +26,11 @@ export class TopicState {
     this.name = name;
   }
 
-  /** Takes over leaders and new partitions; true when the topic is another one of the same name. */
-  update(metadata: TopicMetadata): boolean {
+  /**
+   * Takes over leaders and new partitions. `recreated`: the topic is another one of the same name; `gone`: partitions it
+   * had and has no more, which take no records from now on.
+   */
+  update(metadata: TopicMetadata): { recreated: boolean; gone: PartitionQueue[] } {
     const recreated = this.id !== null && metadata.topicId !== null && this.id !== metadata.topicId;
     this.id = metadata.topicId ?? this.id;
     for (const queue of this.partitions) queue.leader = -1;
@@ -35,7 +38,18 @@ export class TopicState {
       for (let p = this.partitions.length; p <= partition; p++) this.partitions.push(new PartitionQueue(this.name, p));
       (this.partitions[partition] as PartitionQueue).leader = leader;
     }
-    return recreated;
+    const count = Math.max(...metadata.partitions.map(({ partition }) => partition)) + 1;
+    const gone = recreated ? this.partitions.splice(count) : [];
+    if (this.sticky && gone.includes(this.sticky)) this.sticky = null;
+    return { recreated, gone };
+  }
+
+  /**
+   * Where the batches of a partition that is gone go: its number modulo the new count, which is where Java's hash puts
+   * the same keys if the old count was a multiple of it. Else the order of a key may suffer; no record is lost.
+   */
+  substitute(partition: number): PartitionQueue {
+    return this.partitions[partition % this.partitions.length] as PartitionQueue;
   }
 
   /** KIP-480/KIP-794 in spirit: stays with a partition for some batches, then prefers those with short queues. */

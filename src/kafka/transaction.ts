@@ -72,6 +72,9 @@ export class UnresolvedError extends Error {
 /** Milliseconds for an answer within a transaction, below its own time-out. */
 const answerTimeout = 10_000;
 
+/** How long partitions may be unknown before the transaction is begun anew, with those there are by then; milliseconds. */
+const missingPatience = 3_000;
+
 /** Codes that waiting mends here although the protocol's table calls them final elsewhere. */
 const waitable: ReadonlySet<number> = new Set([codes.UNSTABLE_OFFSET_COMMIT, codes.CONCURRENT_TRANSACTIONS]);
 
@@ -110,7 +113,8 @@ export function createTransactionCoordinator(
     async addPartitions(producer, partitions) {
       const request = addPartitionsToTxn(transactionalId, producer, partitions);
       const what = `adding ${partitions.length} partitions to the transaction`;
-      await untilAnswered(environment, { ...coordinator, ...within, what, request, code: itself });
+      const missing = { code: codes.UNKNOWN_TOPIC_OR_PARTITION, until: clock.monotonic() + missingPatience };
+      await untilAnswered(environment, { ...coordinator, ...within, what, request, code: itself, missing });
     },
 
     async addGroup(producer) {
@@ -165,6 +169,8 @@ interface Step<T> {
   /** Must not be sent a second time when it may be under way still. */
   once?: boolean;
   alsoWaitable?: ReadonlySet<number>;
+  /** A code that waiting mends only until this monotonic time, milliseconds. */
+  missing?: { code: number; until: number };
 }
 
 /** One request to a coordinator, until it is answered with success or with something no wait mends. */
@@ -176,6 +182,7 @@ async function untilAnswered<T>(environment: TransactionEnvironment, step: Step<
     signal?.throwIfAborted();
     let trouble: string;
     let quick = false;
+    let late = false;
     try {
       const node = await client.coordinatorOf(kind, key);
       const answer = await sendOnce(client, node, request, once, what);
@@ -183,13 +190,14 @@ async function untilAnswered<T>(environment: TransactionEnvironment, step: Step<
       if (code === 0) return answer;
       const info = errorInfo(code);
       const mends = info.retriable || waitable.has(code) || step.alsoWaitable?.has(code);
-      if (!mends) throw new KafkaError(code, what);
+      late = code === step.missing?.code && clock.monotonic() >= step.missing.until;
+      if (!mends || late) throw new KafkaError(code, what);
       if (info.refreshCoordinator) client.forgetCoordinator(kind, key);
       // The previous transaction's markers are usually written within milliseconds (FACTS 10).
       quick = waitable.has(code);
       trouble = info.name;
     } catch (error) {
-      if (error instanceof UnresolvedError || isFinal(error)) {
+      if (late || error instanceof UnresolvedError || isFinal(error)) {
         if (error instanceof UnresolvedError) client.forgetCoordinator(kind, key);
         throw error;
       }

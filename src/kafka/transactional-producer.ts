@@ -3,7 +3,7 @@
  * offsets and end) is the caller's; see `transaction.ts`.
  */
 import { BaseProducer } from "./base-producer.ts";
-import type { KafkaError } from "./errors.ts";
+import { codes, KafkaError } from "./errors.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
 import type { ProducerStamp, RecordBatch } from "./record-batch.ts";
 import type { SenderHooks } from "./sender.ts";
@@ -36,6 +36,10 @@ export class TransactionalProducer extends BaseProducer implements Transactional
   /** Closed since the last cut. */
   private next: RecordBatch[] = [];
   private sending: Sending | null = null;
+  /** Not released. */
+  private readonly cuts = new Set<TransactionCut>();
+  /** Partitions that are gone while a request to them may still be under way. */
+  private gone: PartitionQueue[] = [];
   /** Batches that were cut or wait to be, not released. */
   private held = 0;
   private waiters: (() => void)[] = [];
@@ -59,6 +63,7 @@ export class TransactionalProducer extends BaseProducer implements Transactional
         if (this.sending) this.sending.error ??= error;
         this.sender.aborting = true;
       },
+      partitionsGone: (queues) => this.partitionsGone(queues),
       newProducer: () => new Promise(() => {}),
       producer: () => (this.sending && !this.sending.error ? this.identity : null),
       ended: () => this.checkSending(),
@@ -75,9 +80,37 @@ export class TransactionalProducer extends BaseProducer implements Transactional
   setProducer(producer: { id: bigint; epoch: number }): void {
     this.identity = { ...producer, transactional: true };
     for (const queue of this.queues()) queue.producer = null;
+    // A transaction may have failed because topics changed.
+    if (this.cuts.size > 0) this.sender.refreshMetadata();
+  }
+
+  /** A transaction under way is aborted, and its batches go elsewhere in the next; see `TopicState.substitute`. */
+  private partitionsGone(queues: readonly PartitionQueue[]): void {
+    for (const queue of queues) {
+      this.accumulator.close(queue);
+      this.sender.tellGone(queue, this.accumulator.topic(queue.topic).substitute(queue.partition));
+    }
+    this.gone.push(...queues);
+    this.moveBatches(this.next);
+    for (const cut of this.cuts) if (cut !== this.sending?.cut) this.moveBatches(cut.batches);
+    if (!this.sending) return;
+    const what = "producing in a transaction to partitions that are gone";
+    this.sending.error ??= new KafkaError(codes.UNKNOWN_TOPIC_OR_PARTITION, what);
+    this.sender.aborting = true;
+    this.checkSending();
+  }
+
+  private moveBatches(batches: readonly RecordBatch[]): void {
+    for (const batch of batches) {
+      const topic = this.accumulator.topic(batch.topic);
+      if (batch.partition < topic.partitions.length) continue;
+      batch.partition = topic.substitute(batch.partition).partition;
+      batch.unresolved = false;
+    }
   }
 
   private *queues(): Generator<PartitionQueue> {
+    yield* this.gone;
     for (const topic of this.accumulator.topics.values()) yield* topic.partitions;
   }
 
@@ -86,6 +119,7 @@ export class TransactionalProducer extends BaseProducer implements Transactional
     if (this.next.length === 0) return null;
     const cut = new TransactionCut(this.next);
     this.next = [];
+    this.cuts.add(cut);
     return cut;
   }
 
@@ -116,6 +150,8 @@ export class TransactionalProducer extends BaseProducer implements Transactional
       for (const queue of this.queues()) if (queue.inFlight > 0) return;
       for (const queue of this.queues()) queue.clear();
       sending.cut.waiting.clear();
+      this.moveBatches(sending.cut.batches);
+      this.gone = [];
     }
     this.sending = null;
     this.sender.aborting = false;
@@ -130,6 +166,7 @@ export class TransactionalProducer extends BaseProducer implements Transactional
       this.settle(batch, batch.outcome ?? { kind: "acked", offset: -1n, timestamp: -1 });
     }
     cut.batches = [];
+    this.cuts.delete(cut);
     if (this.isEmpty) for (const wake of this.waiters.splice(0)) wake();
   }
 

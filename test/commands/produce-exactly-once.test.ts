@@ -74,6 +74,24 @@ test("a broker that is killed and started again: every record once", async () =>
   });
 }, 90_000);
 
+test("a topic that is created again with fewer partitions while records wait: every record once", async () => {
+  const topic = await kafka.createTopic(uniqueTopic("fewer"), 6);
+  const words = ["produce", topic, "-b", kafka.brokers, "--delivery", "exactly-once", "--partitioner", "round-robin"];
+  const producer = startLogagent([...words, "-o", "%o\n"], { stdin: "pipe" });
+  producer.child.stdin?.write("before\n");
+  await waitFor("the first record", () => producer.stdout === "0\n");
+  expect((await startLogagent(["topics", "delete", topic, "-b", kafka.direct]).exited).code).toBe(0);
+  await pause(1_000);
+  const values = Array.from({ length: 600 }, (_, i) => `line ${i}`);
+  producer.child.stdin?.write(`${values.join("\n")}\n`);
+  await pause(1_000);
+  await kafka.createTopic(topic, 2);
+  producer.child.stdin?.end();
+  expect((await producer.exited).code).toBe(0);
+  const seen = (await readTopic(kafka.direct, topic)).map(({ value }) => value?.toString() ?? "");
+  expect(seen.sort()).toEqual(values.sort());
+}, 90_000);
+
 test("a second producer with the same --transactional-id ends the first with 78", async () => {
   const topic = await kafka.createTopic(uniqueTopic("fence"), 1);
   const words = ["produce", topic, "-b", kafka.brokers, "--delivery", "exactly-once", "--transactional-id", topic];

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import type { Lines } from "../../src/lines.ts";
+import { readLine } from "../support/lines.ts";
 import { testWith } from "../support/tools.ts";
 import { waitFor } from "../support/wait.ts";
 import { createTopic, endOffsets, type KafkaCluster, kafkaTool, startKafka, uniqueTopic } from "./broker.ts";
@@ -198,6 +199,34 @@ test("a topic that was deleted and created again goes on from its beginning", as
   expect(judge(records, producer.total)).toEqual({ ...clean, lost: before });
   expect(producer.eventsNamed("topic-recreated")).toHaveLength(1);
   expect(producer.eventsNamed("producer-state-lost")).toEqual([]);
+}, 60_000);
+
+test("a topic that was created again with fewer partitions: what was for the others goes to those that are left", async () => {
+  const topic = await topicFor(6);
+  const producer = new TestProducer(kafka.brokers);
+  await producer.sink.prepare(topic);
+  await producer.feed(plainRoute(topic, { partitioner: "round-robin" }), 60);
+  expect(await producer.sink.flush(10_000)).toBe(true);
+  await admin("--delete", "--topic", topic);
+  const before = producer.total;
+  for (let p = 0; p < 6; p++) await producer.feed(plainRoute(topic, { partitioner: p }), 300);
+  await waitFor("the producer to see it", () => producer.eventsNamed("topic-missing").length > 0);
+  await createTopic(kafka.direct, topic, 2);
+  await waitFor("the producer to see the new one", () => producer.eventsNamed("topic-recreated").length > 0);
+  await producer.feed(plainRoute(topic), 100);
+  await finish(producer);
+  const records = await readTopic(kafka.direct, topic);
+  expect(judge(records, producer.total)).toEqual({ ...clean, lost: before, disordered: expect.any(Number) });
+  // Each old partition's lines are in order, in the partition that stands in for it.
+  for (let p = 0; p < 6; p++) {
+    const [first, last] = [before + p * 300, before + p * 300 + 300];
+    const numbers = records
+      .map(({ partition, value }) => ({ partition, number: readLine(value?.toString() ?? "")?.number ?? 0 }))
+      .filter(({ number }) => number > first && number <= last);
+    expect(numbers.map(({ number }) => number)).toEqual(Array.from({ length: 300 }, (_, i) => first + i + 1));
+    expect(new Set(numbers.map(({ partition }) => partition))).toEqual(new Set([p % 2]));
+  }
+  expect(producer.eventsNamed("partition-gone").map(({ partition }) => partition)).toEqual([2, 3, 4, 5]);
 }, 60_000);
 
 test("records deleted with the producer's state: the producer goes on, nothing lost or repeated", async () => {
