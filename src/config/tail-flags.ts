@@ -84,7 +84,7 @@ export const inputFlags = {
   },
   pollMin: {
     type: "duration",
-    default: 10,
+    default: 5,
     min: 1,
     env: "LOGAGENT_POLL_MIN",
     group: "Files",

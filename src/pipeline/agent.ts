@@ -28,6 +28,8 @@ export interface AgentOptions {
   createTopic: (topic: string, how: { partitions: number; replication: number }) => Promise<void>;
   /** Told of every settled batch. */
   onSettled?: (batch: Batch, outcome: Outcome) => void;
+  /** Milliseconds from one chunk to the next, see `FeedOptions`; default 0. */
+  linger?: number;
   host: string;
   clock: Clock;
   random: Random;
@@ -151,6 +153,7 @@ export class Agent {
       positions,
       clock,
       wake,
+      linger: this.options.linger ?? 0,
       inputs: () => inputs.running,
       onCrash: (input, error) => inputs.crash(input, error),
       onAppend: (input, { file, count }, bytes) => {

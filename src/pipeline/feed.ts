@@ -1,5 +1,5 @@
 import type { Lines } from "../lines.ts";
-import { type Clock, sleep } from "../runtime.ts";
+import type { Clock } from "../runtime.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Input } from "./input.ts";
 import type { Positions } from "./positions.ts";
@@ -10,6 +10,11 @@ export interface FeedOptions {
   positions: Positions;
   clock: Clock;
   wake: Wake;
+  /**
+   * Milliseconds from one chunk to the next unless more is known to be there: a writer of many small writes would else
+   * cause a wake-up and a request for each (FACTS 14a: these are the cost). A line after a pause is not delayed.
+   */
+  linger: number;
   /** The inputs to read from; asked for in every round. */
   inputs: () => readonly Input[];
   /** An input's own code threw. */
@@ -17,12 +22,6 @@ export interface FeedOptions {
   /** A chunk of so many bytes of a file is handed on. */
   onAppend: (input: Input, lines: Lines, bytes: number) => void;
 }
-
-/**
- * Milliseconds from one chunk to the next unless more is known to be there: a writer of many small writes would else cause
- * a wake-up and a request for each (FACTS 14a: these are the cost). A line after a pause is not delayed.
- */
-const gap = 4;
 
 /** Bytes of an input after which the next one has its turn. */
 const quantum = 256 * 1024;
@@ -34,6 +33,8 @@ const quantum = 256 * 1024;
 export class Feed {
   private readonly options: FeedOptions;
   private stopping = false;
+  /** The last round ended for want of room. */
+  private full = false;
   /** Monotonic milliseconds of the last chunk. */
   private lastData = Number.NEGATIVE_INFINITY;
 
@@ -44,15 +45,14 @@ export class Feed {
 
   /** Resolves after `stop`. */
   async run(): Promise<void> {
-    const { wake, clock } = this.options;
+    const { wake, clock, linger } = this.options;
     while (!this.stopping) {
       const wait = this.round();
       // A full turn of the event loop, so that acknowledgements are read while a backlog is sent.
       if (wait <= 0) await new Promise((resolve) => setImmediate(resolve));
       else {
-        await wake.sleep(wait);
-        const early = this.lastData + gap - clock.monotonic();
-        if (early > 0 && !this.stopping) await sleep(clock, Math.ceil(early));
+        const early = this.full || this.stopping ? 0 : this.lastData + linger - clock.monotonic();
+        await wake.sleep(wait, early);
       }
     }
   }
@@ -65,6 +65,7 @@ export class Feed {
   /** Milliseconds until the next one. */
   private round(): number {
     let wait = Number.POSITIVE_INFINITY;
+    this.full = false;
     for (const input of this.options.inputs()) {
       if (this.stopping) return 0;
       if (!input.ready) continue;
@@ -83,7 +84,10 @@ export class Feed {
     const { topic } = input.config;
     for (let taken = 0; ; ) {
       // Without room only `onRoom` brings the next lines; renames and deletions are noticed all the same.
-      if (!delivery.hasRoom(topic)) return input.tailer.tend?.() ?? Number.POSITIVE_INFINITY;
+      if (!delivery.hasRoom(topic)) {
+        this.full = true;
+        return input.tailer.tend?.() ?? Number.POSITIVE_INFINITY;
+      }
       const lines = input.next();
       if (lines === null) return input.tailer.wait();
       const bytes = lines.to - lines.base;

@@ -40,6 +40,7 @@ export async function runAgent(config: AgentConfig, load: () => AgentConfig, log
   const env = { fs: nodeFs, clock, random };
   const agent = new Agent({
     config,
+    linger: config.producer.lingerMs,
     journal: state.journal,
     delivery,
     createTailer: (options) => createTailer(options, env),
@@ -92,7 +93,8 @@ function makeDelivery(
     onProduceError: (code: string) => metrics.count("produce_errors_total", { code }),
   };
   if (config.delivery === "at-least-once") {
-    const sink = createProducer(client, producer, clock, random, log);
+    // The feed lingers before it reads, for all files and partitions at once.
+    const sink = createProducer(client, { ...producer, lingerMs: 0 }, clock, random, log);
     return new AtLeastOnce({ ...common, sink, interval: config.checkpointInterval });
   }
   const name = `logagent.${journal.header.agent}`;

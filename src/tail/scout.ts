@@ -65,6 +65,11 @@ export class Scout {
     this.#next = Math.min(this.#next, Math.max(now, this.#last + gap));
   }
 
+  /** Events may have been missed: a walk within a second. */
+  again(): void {
+    this.#next = Math.min(this.#next, Math.max(this.#context.clock.monotonic(), this.#last + shortest));
+  }
+
   #walk(now: number): Promise<void>[] {
     const { registry, discovery, options, clock } = this.#context;
     const known = (path: string) => registry.byPath.has(path) || registry.copies.has(path);

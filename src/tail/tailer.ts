@@ -39,6 +39,13 @@ export function createTailer(options: TailOptions, env: TailEnv): Tailer {
   return new FileTailer(options, env);
 }
 
+/**
+ * Milliseconds for which a directory with many events is left unwatched; looking at all its files afterwards shall not
+ * cost more than 2 % of a core.
+ */
+const shortestRest = 250;
+const restPerFile = 0.25;
+
 class FileTailer implements Tailer, Context {
   readonly options: TailOptions;
   readonly fs: Fs;
@@ -82,7 +89,11 @@ class FileTailer implements Tailer, Context {
       (event) => this.#onEvent(event),
       !this.mutants.has("ignore-truncation") && !this.mutants.has("no-marker"),
     );
-    this.#watch = new DirectoryWatch(env.fs, options.watch && !options.once, (path) => this.#hint(path));
+    this.#watch = new DirectoryWatch(env.fs, env.clock, options.watch && !options.once, {
+      hint: (path) => this.#hint(path),
+      restTime: () => Math.max(shortestRest, this.registry.byPath.size * restPerFile),
+      rested: (directory) => this.#lookAtAll(directory),
+    });
     this.#scout = new Scout(this, this.#arrivals, this.#watch, () => this.#onWake());
     this.#rate = new RateLimit(options.rateLimit, env.clock.monotonic());
     this.#scanMark = this.newFile("", { dev: 0, ino: 0n, birth: 0n }, 0, `${options.input}/scanned`);
@@ -352,6 +363,13 @@ class FileTailer implements Tailer, Context {
     if (file) this.#poller.hint(file);
     else if (path === null || this.discovery.concerns(path)) this.discoverSoon();
     else return;
+    this.#onWake();
+  }
+
+  #lookAtAll(directory: string): void {
+    if (this.#closed) return;
+    for (const file of this.registry.byPath.values()) if (directoryOf(file.path) === directory) this.#poller.hint(file);
+    this.#scout.again();
     this.#onWake();
   }
 

@@ -1,20 +1,39 @@
 /** File-system events as hints: one watch per directory, never needed, never trusted. */
+import type { Clock } from "../runtime.ts";
 import type { Fs } from "./fs.ts";
 
 /** Directories watched at most. */
 const maxWatches = 1024;
+/**
+ * With so many events within so many milliseconds a directory is not watched for a while: each event costs two wake-ups of
+ * threads, whether the file is followed or not, and polling what grows all the time costs less.
+ */
+const busyEvents = 25;
+const busyTime = 100;
+
+export interface WatchListener {
+  /** An event concerns this path; null when the system did not say which. */
+  hint(path: string | null): void;
+  /** Milliseconds for which a busy directory is left alone. */
+  restTime(): number;
+  /** What happened in the directory while it was left alone is not known. */
+  rested(directory: string): void;
+}
 
 export class DirectoryWatch {
   readonly #fs: Fs;
+  readonly #clock: Clock;
   readonly #enabled: boolean;
-  readonly #hint: (path: string | null) => void;
+  readonly #listener: WatchListener;
+  /** What ends the watch; null where there can be none. */
   readonly #watches = new Map<string, (() => void) | null>();
+  readonly #resting = new Set<string>();
 
-  /** `hint` gets the path an event concerns, or null when the system did not say. */
-  constructor(fs: Fs, enabled: boolean, hint: (path: string | null) => void) {
+  constructor(fs: Fs, clock: Clock, enabled: boolean, listener: WatchListener) {
     this.#fs = fs;
+    this.#clock = clock;
     this.#enabled = enabled;
-    this.#hint = hint;
+    this.#listener = listener;
   }
 
   /** Watches exactly these directories from now on. */
@@ -24,24 +43,53 @@ export class DirectoryWatch {
       if (directories.has(directory)) continue;
       stop?.();
       this.#watches.delete(directory);
+      this.#resting.delete(directory);
     }
     for (const directory of directories) {
       if (this.#watches.size >= maxWatches) break;
       if (this.#watches.get(directory)) continue;
       if (this.#fs.traits(directory).network) continue;
-      const stop = this.#fs.watch(directory, (name) => this.#hint(name === null ? null : join(directory, name)));
-      this.#watches.set(directory, stop);
+      this.#watch(directory);
     }
   }
 
   /** Are changes in this directory told by events? */
   covers(directory: string): boolean {
-    return this.#watches.get(directory) != null;
+    return this.#watches.get(directory) != null && !this.#resting.has(directory);
   }
 
   close(): void {
     for (const stop of this.#watches.values()) stop?.();
     this.#watches.clear();
+    this.#resting.clear();
+  }
+
+  #watch(directory: string): void {
+    let events = 0;
+    let since = Number.NEGATIVE_INFINITY;
+    const stop = this.#fs.watch(directory, (name) => {
+      // Of events that are on their way when a watch ends some still come.
+      if (this.#watches.get(directory) !== stop) return;
+      const now = this.#clock.monotonic();
+      if (now - since > busyTime) {
+        since = now;
+        events = 0;
+      }
+      if (++events >= busyEvents) this.#rest(directory);
+      this.#listener.hint(name === null ? null : join(directory, name));
+    });
+    this.#watches.set(directory, stop);
+  }
+
+  #rest(directory: string): void {
+    this.#watches.get(directory)?.();
+    const cancel = this.#clock.after(this.#listener.restTime(), () => {
+      this.#resting.delete(directory);
+      this.#watch(directory);
+      this.#listener.rested(directory);
+    });
+    this.#watches.set(directory, cancel);
+    this.#resting.add(directory);
   }
 }
 
