@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { binary } from "../support/process.ts";
 import { removeDir, tempDir } from "../support/temp.ts";
 import { monotonicMicros } from "./support/clock.ts";
-import { type Follower, logagentTail, rsyslog, type Started } from "./support/followers.ts";
+import { descriptorLimit, type Follower, logagentTail, rsyslog, type Started } from "./support/followers.ts";
 import { type BenchKafka, benchKafka } from "./support/kafka.ts";
 import { LatencyReader, LatencyWriter } from "./support/latency.ts";
 import { machine } from "./support/machine.ts";
@@ -284,6 +284,12 @@ try {
       for (const candidate of list) {
         const { name } = candidate.follower;
         if (/linger 200/.test(name)) continue;
+        const needed = candidate.follower.descriptors?.(files) ?? 0;
+        if (needed > descriptorLimit()) {
+          const reason = `skipped: needs ${needed} descriptors, ${descriptorLimit()} are allowed`;
+          group.push([name, String(files), ...Array(idleColumns.length - 3).fill("–"), reason]);
+          continue;
+        }
         group.push(await rowOf(name, files, idleColumns.length, () => idle(kafka, candidate, files)));
       }
       rows.push(...compare(group));

@@ -20,6 +20,8 @@ export interface Follower {
   name: string;
   /** Its readers need read-committed. */
   committed?: boolean;
+  /** Descriptors it needs for so many files. */
+  descriptors?(files: number): number;
   start(target: Target): Started;
 }
 
@@ -30,14 +32,8 @@ export class Started {
 
   constructor(command: readonly string[], dir: string) {
     this.log = join(dir, "stderr");
-    this.child = spawn(
-      "sh",
-      ["-c", 'ulimit -n 65536 2>&- || ulimit -n "$(ulimit -Hn)"; log=$0; exec "$@" 2>"$log"', this.log, ...command],
-      {
-        stdio: "ignore",
-        env: cleanEnv(),
-      },
-    );
+    const script = 'ulimit -n "$(ulimit -Hn)"; log=$0; exec "$@" 2>"$log"';
+    this.child = spawn("sh", ["-c", script, this.log, ...command], { stdio: "ignore", env: cleanEnv() });
     this.pid = this.child.pid ?? 0;
     killAtExit(this.pid);
   }
@@ -82,6 +78,7 @@ export function rsyslog(linger: number): Follower | string {
   if (check.exitCode !== 0) return `rsyslog has no omkafka (Debian: rsyslog-kafka): ${check.stderr.toString().trim()}`;
   return {
     name: `rsyslog imfile + omkafka, linger ${linger} ms`,
+    descriptors: (files) => 2 * files + 50,
     start({ files, brokers, topic, dir }) {
       const work = join(dir, "work");
       mkdirSync(work);
@@ -103,4 +100,11 @@ ruleset(name="out") {
       return new Started([rsyslogd, "-n", "-f", config, "-i", join(dir, "pid")], dir);
     },
   };
+}
+
+/** How many descriptors a process may have here. */
+export function descriptorLimit(): number {
+  return Number(
+    /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? Number.POSITIVE_INFINITY,
+  );
 }
