@@ -41,3 +41,15 @@ function decode(bytes: Buffer, encoding: Encoding): string {
     .swap16()
     .toString("utf16le");
 }
+
+/** Bytes of a byte order mark at `at`. */
+export function bomLength(
+  bytes: Uint8Array,
+  at: number,
+  encoding: Encoding | null,
+  wanted: TailOptions["encoding"],
+): number {
+  if (encoding === "utf-16le") return bytes[at] === 0xff && bytes[at + 1] === 0xfe ? 2 : 0;
+  if (encoding === "utf-16be") return bytes[at] === 0xfe && bytes[at + 1] === 0xff ? 2 : 0;
+  return wanted === "auto" && bytes[at] === 0xef && bytes[at + 1] === 0xbb && bytes[at + 2] === 0xbf ? 3 : 0;
+}

@@ -1,9 +1,12 @@
 /** Matches the journal's states with what is on disk: by identity, then by content, also under another name or compressed. */
 import type { Arrivals } from "./arrivals.ts";
+import { matches } from "./compare.ts";
 import { isSame } from "./content.ts";
 import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
+import { adopt } from "./follow.ts";
 import { inodeKey, sameFile } from "./identity.ts";
+import { recover } from "./recover.ts";
 import {
   directoryOf,
   findBeside,
@@ -30,14 +33,14 @@ export function resume(context: Context, arrivals: Arrivals, files: readonly Fol
   const untouched: FollowedFile[] = [];
   for (const file of files) {
     const path = home(context, file.path);
-    const found = byIdentity(context, arrivals, file, history);
-    if (found) arrivals.adopt(file, found);
+    const found = byIdentity(context, file, history);
+    if (found) adopt(context, file, found);
     else if (!file.done) missing.push(file);
     if (found?.path !== path && isLater(file, left.get(path))) left.set(path, file);
     if (found && file.read === 0) untouched.push(file);
   }
   for (const file of missing) {
-    if (!arrivals.recover(file))
+    if (!recover(context, file))
       context.event("warn", "file-gone", `${file.path} was followed up to ${file.position} and is not to be found`, {
         path: file.path,
         file: file.id,
@@ -77,7 +80,6 @@ function base({ discovery }: Context, path: string): string {
 /** The same inode, at its path or beside it, with the content that was read. `history`: what was read to its end, by inode. */
 function byIdentity(
   context: Context,
-  arrivals: Arrivals,
   file: FollowedFile,
   history: ReadonlyMap<string, readonly FollowedFile[]>,
 ): Sibling | null {
@@ -99,9 +101,9 @@ function byIdentity(
   if (holder && holder !== file && !holder.gone) return null;
   const { path } = found;
   // Of a generation nothing is settled of, a common header may be all that agrees; a later one at its inode was read.
-  if (file.read === 0 && history.get(inodeKey(found.stat))?.some((other) => arrivals.matches(other, path) === "yes"))
+  if (file.read === 0 && history.get(inodeKey(found.stat))?.some((other) => matches(context, other, path) === "yes"))
     return null;
-  if (isSame(arrivals.matches(file, path))) return found;
+  if (isSame(matches(context, file, path))) return found;
   if (mutants.has("ignore-truncation")) return found;
   return null;
 }

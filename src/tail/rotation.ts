@@ -1,10 +1,13 @@
 /** Renames, deletions and truncations of followed files: the old content is drained, the new content is a new file. */
 import type { Arrivals } from "./arrivals.ts";
+import { matches } from "./compare.ts";
 import { contentOf, isSame, matchContent } from "./content.ts";
 import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
+import { sample } from "./follow.ts";
 import type { Stat } from "./fs.ts";
 import { sameFile } from "./identity.ts";
+import { recover } from "./recover.ts";
 import { findBeside, tryStat } from "./siblings.ts";
 import { PlainSource } from "./source.ts";
 
@@ -20,7 +23,7 @@ export class Rotation {
   /** The name is gone (`stat` null) or leads to another file. */
   moved(file: FollowedFile, stat: Stat | null): void {
     const { registry, fs, options, mutants, discovery } = this.#context;
-    if (stat?.kind === "file" && !fs.traits(file.path).stable && this.#arrivals.matches(file, file.path) === "yes") {
+    if (stat?.kind === "file" && !fs.traits(file.path).stable && matches(this.#context, file, file.path) === "yes") {
       // Inode numbers or birth times mean little here, and the content is what it was.
       registry.identify(file, stat);
       if (!(file.source instanceof PlainSource)) return;
@@ -45,7 +48,7 @@ export class Rotation {
       const own = fs.fstat(file.source.fd);
       if (!this.#keptContent(file)) this.truncated(file, own.size);
       else {
-        this.#arrivals.sample(file);
+        sample(this.#context, file);
         if (file.size === 0 && file.read === 0) this.appeared(file, path, own.mtime);
         file.size = own.size;
         file.links = own.links;
@@ -68,7 +71,7 @@ export class Rotation {
   verify(file: FollowedFile): void {
     if (file.source instanceof PlainSource) {
       if (!this.#keptContent(file)) this.truncated(file, file.source.size());
-    } else if (file.attached && file.codec === null && !file.fifo && !isSame(this.#arrivals.matches(file, file.path))) {
+    } else if (file.attached && file.codec === null && !file.fifo && !isSame(matches(this.#context, file, file.path))) {
       const stat = tryStat(this.#context.fs, file.path);
       if (stat) this.truncated(file, stat.size);
     }
@@ -95,7 +98,7 @@ export class Rotation {
     try {
       const stable = fs.traits(file.path).stable;
       sibling = findBeside(fs, file.path, (stat) => sameFile(stat, file.identity, stable));
-      if (sibling && !isSame(this.#arrivals.matches(file, sibling.path))) sibling = null;
+      if (sibling && !isSame(matches(this.#context, file, sibling.path))) sibling = null;
     } catch (error) {
       this.#context.event("warn", "file-unreadable", `cannot look beside ${file.path}`, {
         path: file.path,
@@ -116,7 +119,7 @@ export class Rotation {
       }
       return;
     }
-    if (!this.#arrivals.recover(file)) this.lose(file, Math.max(0, file.size - file.read));
+    if (!recover(this.#context, file)) this.lose(file, Math.max(0, file.size - file.read));
   }
 
   /**
@@ -147,10 +150,10 @@ export class Rotation {
     next.size = size;
     next.mtime = changed;
     next.links = file.links;
-    this.#arrivals.sample(next);
+    sample(this.#context, next);
     next.lastLook = this.#context.clock.now();
     registry.add(next);
-    if (mutants.has("forget-copy") || !this.#arrivals.recover(file)) this.lose(file, unread);
+    if (mutants.has("forget-copy") || !recover(this.#context, file)) this.lose(file, unread);
     file.replaced = true;
     for (const other of registry.files.values()) if (other.after === file && other !== next) other.after = next;
     const last = this.#arrivals.generations(file, path, since, changed);
@@ -163,7 +166,7 @@ export class Rotation {
 
   /** An empty file changed: content may have come and gone since the last look, of which only a copy is left. */
   appeared(file: FollowedFile, path: string, until: number): void {
-    this.#arrivals.sample(file);
+    sample(this.#context, file);
     file.after = this.#arrivals.generations(file.after, path, file.lastLook, until);
     const left = this.#context.registry.missing.get(path);
     if (left) left.file = file;

@@ -96,3 +96,10 @@ export function nulRun(bytes: Buffer, from: number, to: number): number {
 }
 
 const zeros = Buffer.alloc(65_536);
+
+/** NULs at the end of [from, to). */
+export function trailingNuls(bytes: Uint8Array, from: number, to: number): number {
+  let at = to;
+  while (at > from && bytes[at - 1] === 0) at--;
+  return to - at;
+}

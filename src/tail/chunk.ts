@@ -1,0 +1,116 @@
+/** A table of lines → the chunk that is handed out, and what the file remembers of it. */
+import type { Lines } from "../lines.ts";
+import { bomLength, decodeTable } from "./encoding.ts";
+import type { FollowedFile } from "./file.ts";
+import { filterTable } from "./filter.ts";
+import { markerBytes } from "./identity.ts";
+import type { RawMarker } from "./pending.ts";
+import { type LineTable, nulRun, trimCr } from "./scan.ts";
+import type { Source } from "./source.ts";
+import type { TailEvent, TailOptions } from "./types.ts";
+
+export type ReadOptions = Pick<
+  TailOptions,
+  "maxLineBytes" | "tooLong" | "trimCr" | "encoding" | "multiline" | "include" | "excludeLines"
+>;
+
+/** What one read has in hand. */
+export interface Reading {
+  file: FollowedFile;
+  source: Source;
+  options: ReadOptions;
+  report: (event: TailEvent) => void;
+  /** [0, data): what lies before the file's position; [data, n): what follows it. */
+  buffer: Buffer;
+  data: number;
+  n: number;
+  /** Lines found in the buffer. */
+  table: LineTable;
+}
+
+/** Turns the table into a chunk and moves the file on. `behind`: where the chunk ends in the buffer; `grouped`: a record may be several lines. */
+export function makeChunk(reading: Reading, behind: number, grouped: boolean): Lines {
+  const { file, table, buffer, data, options } = reading;
+  const { include, excludeLines } = options;
+  const physical = table.count;
+  const nextLine = file.line + (grouped ? table.lines[physical]! : physical);
+  for (let i = 0; i < table.count; i++) {
+    const start = table.starts[i]!;
+    if (buffer[start] !== 0 || start === table.ends[i]) continue;
+    const run = nulRun(buffer, start, table.ends[i]!);
+    if (run >= 16 || (file.read === 0 && i === 0 && file.encoding !== "utf-16be")) table.starts[i] = start + run;
+  }
+  const bom = file.read === 0 ? bomLength(buffer, data, file.encoding, options.encoding) : 0;
+  if (bom > 0) table.starts[0] = Math.max(table.starts[0]!, data + bom);
+  let bytes: Buffer = buffer;
+  if (file.encoding === "utf-16le" || file.encoding === "utf-16be" || file.encoding === "latin1")
+    bytes = decodeTable(buffer, table, file.encoding);
+  if (options.trimCr) trimCr(bytes, table);
+  let filtered = false;
+  if (include || excludeLines) filtered = filterTable(bytes, table, include, excludeLines);
+  const base = file.read;
+  for (let i = 0; i < table.count; i++) table.nexts[i] = table.nexts[i]! - data;
+  const length = behind - data;
+  const count = table.count;
+  const offsets = grouped || filtered ? table.lines.subarray(0, count) : undefined;
+  const first = offsets && count > 0 ? offsets[0]! : 0;
+  if (offsets) for (let i = 0; i < count; i++) offsets[i] = offsets[i]! - first;
+  const lines: Lines = {
+    file: file.id,
+    base,
+    to: base + length,
+    bytes,
+    starts: table.starts.subarray(0, count),
+    ends: table.ends.subarray(0, count),
+    nexts: table.nexts.subarray(0, count),
+    count,
+    lineNumber: file.line + first,
+    ...(offsets ? { lineOffsets: offsets } : {}),
+  };
+  advance(reading, behind, nextLine, lines);
+  return lines;
+}
+
+/** Records what is pending and remembers the bytes before the new position. */
+function advance({ file, buffer }: Reading, behind: number, nextLine: number, lines: Lines): void {
+  const line = file.line;
+  file.setTail(buffer.subarray(Math.max(0, behind - markerBytes), behind));
+  file.read = lines.to;
+  file.scanned = lines.to;
+  file.line = nextLine;
+  const marks = marksIn(buffer, lines, behind);
+  let linesBehind: Uint32Array | null = null;
+  if (lines.lineOffsets) {
+    // The line behind record i is where record i + 1 starts, or the chunk's end.
+    linesBehind = new Uint32Array(lines.count);
+    const skipped = lines.lineNumber - line;
+    for (let i = 0; i < lines.count; i++)
+      linesBehind[i] = i + 1 < lines.count ? skipped + lines.lineOffsets[i + 1]! : nextLine - line;
+  }
+  file.pending.push({
+    base: lines.base,
+    to: lines.to,
+    line,
+    nextLine,
+    nexts: lines.nexts.slice(),
+    linesBehind,
+    before: file.tailBytes(),
+    marks,
+  });
+  file.mark(marks);
+}
+
+/** Markers at the quarters of a chunk that is not small. `behind`: its end in the buffer. */
+function marksIn(buffer: Buffer, { count, nexts, base, to }: Lines, behind: number): RawMarker[] {
+  const marks: RawMarker[] = [];
+  if (to - base < 512) return marks;
+  const start = behind - (to - base);
+  for (let quarter = 1; quarter < 4; quarter++) {
+    const record = Math.floor((count * quarter) / 4) - 1;
+    if (record < 0) continue;
+    const end = start + nexts[record]!;
+    const bytes = Uint8Array.prototype.slice.call(buffer, Math.max(0, end - markerBytes), end);
+    marks.push({ to: base + nexts[record]!, bytes });
+  }
+  return marks;
+}

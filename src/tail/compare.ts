@@ -1,0 +1,74 @@
+/** Compares what a path holds with what is known of followed files and of files that are gone. */
+import { type Content, contentOf, type Match, matchContent, withContent } from "./content.ts";
+import type { Context } from "./context.ts";
+import type { FollowedFile } from "./file.ts";
+import { directoryOf, nameOf, strictRootName } from "./siblings.ts";
+import { PlainSource } from "./source.ts";
+
+/** Bytes at each end of a copy that are compared with its original. */
+const comparedBytes = 65_536;
+
+/** Compares what a path holds with what is known of a file. */
+export function matches(context: Context, file: FollowedFile, path: string): Match {
+  const { fs, mutants } = context;
+  const marker = mutants.has("no-marker") ? null : (file.readMarker ?? file.unreadMarker);
+  return (
+    probe(context, () =>
+      withContent(fs, path, (content) =>
+        matchContent(content, {
+          fingerprint: file.fingerprint,
+          marker,
+          position: file.read,
+          sample: file.sample,
+          marks: file.marks,
+        }),
+      ),
+    ) ?? "no"
+  );
+}
+
+/** Does the path hold nothing but the beginning of a followed file? (A copy, perhaps still being made.) */
+export function isPrefix(context: Context, file: FollowedFile, path: string): boolean {
+  const { fs } = context;
+  // Copies are made under rotated names; a new log may begin with the same header as the old one.
+  if (strictRootName(path) === nameOf(path) && directoryOf(path) === directoryOf(file.path)) return false;
+  const compare = (own: Content) => withContent(fs, path, (content) => isPrefixOf(content, own));
+  return (
+    probe(context, () => {
+      if (file.source instanceof PlainSource) return compare(contentOf(fs, file.source.fd, ""));
+      return file.attached ? withContent(fs, file.path, compare) : false;
+    }) ?? false
+  );
+}
+
+/** Is all that the path holds known to be read, or going to be, from another file? */
+export function covers(context: Context, file: FollowedFile, path: string): boolean {
+  if (file.fingerprint.length === 0 || file.fifo) return false;
+  // Before anything was read a common header would be all that could agree.
+  if (file.gone) return file.read > 0 && ["yes", "prefix"].includes(matches(context, file, path));
+  return isPrefix(context, file, path);
+}
+
+/** They may have been truncated or renamed since the last look. */
+export function lookAtRelatives(context: Context, path: string): void {
+  for (const file of context.registry.relatives(path)) if (file.attached && !file.complete) context.look(file);
+}
+
+/** Null, and an event, where the system refuses. */
+export function probe<T>(context: Context, f: () => T): T | null {
+  try {
+    return f();
+  } catch (error) {
+    context.event("debug", "file-unreadable", "cannot look at a file", { cause: error });
+    return null;
+  }
+}
+
+/** Does what can be seen of `content` agree with the beginning of `own`? Of large ones the first and the last block are compared. */
+function isPrefixOf(content: Content, own: Content): boolean {
+  if (content.size > own.size) return false;
+  const first = Math.min(content.size, comparedBytes);
+  const last = Math.max(0, content.size - comparedBytes);
+  const same = (from: number, length: number) => own.read(from, length).equals(content.read(from, length));
+  return same(0, first) && same(last, content.size - last);
+}

@@ -1,0 +1,60 @@
+/** Finds the bytes of a file that is out of reach in a copy beside it. */
+import { covers, matches, probe } from "./compare.ts";
+import type { Context } from "./context.ts";
+import type { FollowedFile } from "./file.ts";
+import { adopt } from "./follow.ts";
+import { clockSlack } from "./generations.ts";
+import { sameFile } from "./identity.ts";
+import { looksCompressed, nameOf, type Sibling, siblingsOf, strictRootName } from "./siblings.ts";
+
+/** Goes on with a copy of a file whose bytes are out of reach; true if there is one. */
+export function recover(context: Context, file: FollowedFile): boolean {
+  // A copy may be compressed and removed between finding and opening it.
+  for (let tries = 0; tries < 3; tries++) {
+    const copy = findCopy(context, file);
+    if (!copy) return false;
+    if (adopt(context, file, copy)) return true;
+  }
+  return false;
+}
+
+/** Finds a file whose bytes are out of reach among the files beside it, by content. */
+function findCopy(context: Context, file: FollowedFile): Sibling | null {
+  const { registry, fs } = context;
+  if (file.fingerprint.length === 0) return null;
+  const candidates = probe(context, () => siblingsOf(fs, file.path)) ?? [];
+  if (file.read === 0) {
+    // A common header may be all that agrees: the first generation after the last look is the likeliest.
+    const later = candidates
+      .filter(({ stat }) => stat.mtime > file.lastLook - clockSlack(context, file.path))
+      .reverse();
+    candidates.unshift(...later);
+  }
+  for (const wanted of ["yes", "maybe"] as const) {
+    for (const candidate of candidates) {
+      if (strictRootName(candidate.path) === nameOf(candidate.path)) continue; // a new log, whatever its header says
+      const holder = registry.atInode(candidate.stat);
+      const held = holder && holder !== file && !holder.gone && sameFile(holder.identity, candidate.stat, true);
+      if (held && (file.read === 0 || holder.read < file.read || !holder.settledAll)) continue;
+      if (
+        file.read === 0 &&
+        registry.relatives(candidate.path).some((other) => other !== file && covers(context, other, candidate.path))
+      )
+        continue;
+      const match = matches(context, file, candidate.path);
+      if (match !== wanted || (held && match !== "yes") || (match === "maybe" && !looksCompressed(candidate.path)))
+        continue;
+      // Taken for a copy of what was read, but not all of that was settled when the process ended.
+      if (held) drop(context, holder);
+      return candidate;
+    }
+  }
+  return null;
+}
+
+function drop(context: Context, file: FollowedFile): void {
+  context.descriptors.close(file);
+  context.park(file);
+  file.gone = true;
+  context.registry.forget(file);
+}
