@@ -1,5 +1,5 @@
 /** What to make of a path that is not followed by name: a known file under a new name, a copy of one, or a new file. */
-import { isPrefix, lookAtRelatives, matches } from "./compare.ts";
+import { isPrefix, isUnknown, matches } from "./compare.ts";
 import { isSame } from "./content.ts";
 import type { Context } from "./context.ts";
 import type { Found } from "./discover.ts";
@@ -38,10 +38,10 @@ export class Arrivals {
       else this.#rename(known, path, stat);
       return true;
     }
-    if (this.#isCopy(path, stat)) return true;
-    if (registry.byPath.has(path)) return true; // a look at a relative has settled it
+    if (!isUnknown(this.#context, path, () => this.#isCopy(path, stat))) return true;
     const missing = registry.missing.get(path);
     let after = missing ? this.generations(missing.file, path, missing.since) : (before ?? null);
+    if (registry.byPath.has(path)) return true; // a look at a relative has settled it
     if (after && (after.gone || after.drained || after.done)) after = null;
     after = later(after, predecessor(this.#context, path, stat));
     return follow(this.#context, path, { after, attached: true, from: this.firstScan }) !== null;
@@ -84,8 +84,6 @@ export class Arrivals {
   /** A copy of a followed file is remembered, that of a gone one is gone on with. */
   #isCopy(path: string, stat: Stat): boolean {
     const { registry, fs } = this.#context;
-    lookAtRelatives(this.#context, path);
-    if (registry.byPath.has(path)) return true;
     let best: FollowedFile | null = null;
     let prefix: FollowedFile | null = null;
     for (const file of registry.relatives(path)) {

@@ -49,8 +49,28 @@ export function covers(context: Context, file: FollowedFile, path: string): bool
   return isPrefix(context, file, path);
 }
 
+/** Times a path is compared again because a relative changed meanwhile. */
+const mostTries = 5;
+
+/**
+ * Is the content at `path` that of no followed file? `known` compares; what was truncated or renamed while it compared is
+ * looked at and compared again, or a copy would be taken for a new file whose original was truncated at that moment.
+ */
+export function isUnknown(context: Context, path: string, known: () => boolean): boolean {
+  const { registry } = context;
+  lookAtRelatives(context, path);
+  for (let tries = 0; tries < mostTries; tries++) {
+    if (registry.byPath.has(path)) return false;
+    const before = registry.changes;
+    if (known()) return false;
+    lookAtRelatives(context, path);
+    if (registry.changes === before) break;
+  }
+  return !registry.byPath.has(path);
+}
+
 /** They may have been truncated or renamed since the last look. */
-export function lookAtRelatives(context: Context, path: string): void {
+function lookAtRelatives(context: Context, path: string): void {
   for (const file of context.registry.relatives(path)) if (file.attached && !file.complete) context.look(file);
 }
 

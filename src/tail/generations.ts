@@ -1,5 +1,5 @@
 /** Generations of a log that were written and rotated between two looks, and which of them comes first. */
-import { covers, lookAtRelatives, matches, probe } from "./compare.ts";
+import { covers, isUnknown, matches, probe } from "./compare.ts";
 import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
 import { follow } from "./follow.ts";
@@ -49,9 +49,8 @@ export function generations<T extends FollowedFile | null>(
       (!holder.gone || matches(context, holder, sibling) === "yes")
     )
       continue;
-    lookAtRelatives(context, sibling);
-    if (registry.byPath.has(sibling)) continue;
-    if (registry.relatives(sibling).some((other) => covers(context, other, sibling))) continue;
+    const covered = () => registry.relatives(sibling).some((other) => covers(context, other, sibling));
+    if (!isUnknown(context, sibling, covered)) continue;
     const added = follow(context, sibling, {
       after: later(
         last?.gone ? last.after : last,

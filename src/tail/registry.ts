@@ -24,12 +24,15 @@ export class Registry {
   readonly changed = new Set<FileId>();
   /** Keys of states that nobody needs any more. */
   forgotten: string[] = [];
+  /** Counts files that came and names that led elsewhere: truncation ends one file and begins another. */
+  changes = 0;
   readonly #byInode = new Map<string, FollowedFile>();
   readonly #byRoot = new Map<string, Set<FollowedFile>>();
   /** The file that was last followed under a path. */
   readonly #lastAt = new Map<string, FollowedFile>();
 
   add(file: FollowedFile): void {
+    this.changes++;
     this.files.set(file.id, file);
     this.#index(file);
     if (file.attached) this.attach(file, file.path);
@@ -38,6 +41,7 @@ export class Registry {
 
   /** The name leads to the file from now on. */
   attach(file: FollowedFile, path: string): void {
+    this.changes++;
     if (file.path !== path) this.detach(file);
     this.#unindexRoot(file);
     file.path = path;
@@ -56,6 +60,7 @@ export class Registry {
       this.byPath.delete(file.path);
       this.missing.set(file.path, { file, since: file.lastLook });
     }
+    this.changes++;
     file.attached = false;
     this.changed.add(file.id);
   }

@@ -222,7 +222,7 @@ test("8. beats#51766: too few descriptors in discovery do not look like deletion
   expect(refused).toBeGreaterThan(0);
   expect(follower.seen.toSorted()).toEqual(written.flatMap(split).sort());
   expect(follower.events.filter(({ name }) => name === "file-renamed" || name === "file-truncated")).toEqual([]);
-});
+}, 30_000);
 
 test("9. beats#50738: a file with unacknowledged lines is never closed; reopened, it goes on where it was", async () => {
   const names = ["a", "b", "c", "d"].map((name) => join(dir, `${name}.log`));
@@ -372,3 +372,36 @@ test("a stat that hangs stops no other file", async () => {
   expect(seen).toEqual(["one", "two"]);
   expect(existsSync(path)).toBe(true);
 });
+
+for (const further of [0, 3])
+  test(`a copy is known though its original is truncated while they are compared, ${further} lines after it`, async () => {
+    const path = join(dir, "app.log");
+    let armed = false;
+    const fs: Fs = {
+      ...nodeFs,
+      open(name) {
+        if (armed && name === `${path}.1`) {
+          armed = false;
+          truncateSync(path);
+        }
+        return nodeFs.open(name);
+      },
+    };
+    const lines = Array.from({ length: 200 }, (_, i) => `line ${i} ${"x".repeat(60)}`);
+    const text = (some: string[]) => some.map((line) => `${line}\n`).join("");
+    writeFileSync(path, text(lines.slice(0, 200 - further)));
+    const follower = await Follower.start({ paths: [`${path}*`], from: "beginning" }, fs);
+    await follower.lines(200 - further);
+    const copied = readFileSync(path);
+    appendFileSync(path, text(lines.slice(200 - further)));
+    await follower.lines(200);
+    armed = true;
+    writeFileSync(`${path}.1`, copied);
+    await follower.event("file-truncated");
+    appendFileSync(path, "fresh\n");
+    await follower.lines(201);
+    await follower.quiet(100);
+    follower.stop();
+    expect(armed).toBe(false);
+    expect(follower.seen).toEqual([...lines, "fresh"]);
+  });

@@ -150,7 +150,9 @@ export class Model {
       case "write":
         return this.#write(action.lines);
       case "partial":
-        this.disk.append(path, `P${++this.#partials}:${"p".repeat(this.#world.padding)}`);
+        // Numbered at its end too: under one header nothing but the bytes before a position tells contents apart, and of
+        // 64 equal bytes at the same position nobody could.
+        this.disk.append(path, `P${++this.#partials}:${"p".repeat(this.#world.padding)};${this.#partials}`);
         this.#partial = true;
         this.#unfinished = this.#partials;
         return;
@@ -294,7 +296,7 @@ export class Model {
   #judge(text: string): number | null {
     const parsed = parse(text);
     if (parsed === null) {
-      if (!/^(H(header)*|(P\d+:p*)*(Qq)?)$/.test(text)) this.problems.push(`garbage: ${text.slice(0, 80)}`);
+      if (!/^(H(header)*|(P\d+:p*;\d+)*(Qq)?)$/.test(text)) this.problems.push(`garbage: ${text.slice(0, 80)}`);
       if (this.#unfinished > 0 && text.includes(`P${this.#unfinished}:`) && !text.endsWith("Qq"))
         this.problems.push("an incomplete line was sent");
       return null;
