@@ -1,6 +1,9 @@
 /** Reads a whole topic with a client that is not ours: kcat, else Kafka's own console consumer. */
 import { spawn } from "node:child_process";
+import { createClient } from "../../src/kafka/connect.ts";
+import { silentLog } from "../../src/observe/log.ts";
 import { kafkaTool } from "../kafka/broker.ts";
+import { stableEnds } from "../kafka/stable.ts";
 import { hasEnded, killAtExit } from "../support/guard.ts";
 import { findTool } from "../support/tools.ts";
 
@@ -11,6 +14,7 @@ export async function readTopic(
   onRecord: (partition: number, value: string) => void,
   isolation: "read_committed" | "read_uncommitted" = "read_committed",
 ): Promise<void> {
+  if (isolation === "read_committed") await settle(brokers, topic);
   const kcat = findTool("kcat");
   if (kcat === null) return readWithConsoleConsumer(brokers, topic, onRecord, isolation);
   const args = ["-b", brokers, "-C", "-t", topic, "-o", "beginning", "-e", "-q", "-f", "%p %s\\n"];
@@ -34,6 +38,15 @@ export async function readTopic(
   const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
   if (pid !== undefined) hasEnded(pid);
   if (code !== 0) throw new Error(`kcat reading ${topic} ended with ${code}: ${errors}`);
+}
+
+async function settle(brokers: string, topic: string): Promise<void> {
+  const client = createClient({ brokers: brokers.split(","), clientId: "oracle" }, silentLog);
+  try {
+    await stableEnds(client, topic, 3_000);
+  } finally {
+    await client.close();
+  }
 }
 
 async function readWithConsoleConsumer(

@@ -3,13 +3,13 @@ import type { KafkaClient } from "../../src/kafka/client.ts";
 import { createClient } from "../../src/kafka/connect.ts";
 import { RecordSetReader } from "../../src/kafka/decode.ts";
 import { Fetcher, fetchDefaults } from "../../src/kafka/fetch.ts";
-import { listOffsets } from "../../src/kafka/list-offsets.ts";
 import { createProducer, type ProducerOptions } from "../../src/kafka/producer.ts";
 import type { Batch, Outcome, Route, Sink, SinkEvent } from "../../src/kafka/sink.ts";
 import type { Lines, Range } from "../../src/lines.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { systemClock } from "../../src/runtime.ts";
 import { makeLine, readLine } from "../support/lines.ts";
+import { stableEnds } from "./stable.ts";
 
 /** A chunk of one file that holds these values, newline-terminated as in the file. */
 export function linesOf(values: readonly (string | Uint8Array)[], base = 0, file = 1): Lines {
@@ -127,9 +127,7 @@ export async function readTopic(brokers: string, topic: string): Promise<ReadRec
   const client = createClient({ brokers: brokers.split(","), clientId: "reader" }, silentLog);
   const records: ReadRecord[] = [];
   try {
-    const { topics } = await client.metadata([topic]);
-    const partitions = (topics[0]?.partitions ?? []).map(({ partition }) => ({ topic, partition }));
-    const ends = await listOffsets(client, partitions, "end", "read-committed", 30_000);
+    const ends = await stableEnds(client, topic, 10_000);
     const fetcher = new Fetcher(client, fetchDefaults, silentLog);
     fetcher.assign(ends.map(({ partition, offset }) => ({ topic, partition, offset: 0, end: offset })));
     for (let part = await fetcher.next(); part; part = await fetcher.next()) {
