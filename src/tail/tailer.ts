@@ -18,6 +18,7 @@ import { resume } from "./resume.ts";
 import { Rotation } from "./rotation.ts";
 import { Scout } from "./scout.ts";
 import { directoryOf } from "./siblings.ts";
+import { PlainSource } from "./source.ts";
 import type { TailEvent, TailedFile, Tailer, TailOptions } from "./types.ts";
 import { DirectoryWatch } from "./watch.ts";
 
@@ -295,6 +296,10 @@ class FileTailer implements Tailer, Context {
         return null;
       }
       file.starved = false;
+      if (this.#unseenContent(file)) {
+        this.look(file);
+        return null;
+      }
       const ready = this.#reader.prepare(file, file.source);
       const result = ready === "ready" ? this.#read(file, now, records) : ready;
       if (result === "later") return null;
@@ -315,6 +320,11 @@ class FileTailer implements Tailer, Context {
       this.#poller.trouble(file, "read", error);
       return null;
     }
+  }
+
+  /** Was it empty when last seen? Then the look comes before the read: what came before this may be left only in a copy. */
+  #unseenContent({ attached, size, read, source }: FollowedFile): boolean {
+    return attached && size === 0 && read === 0 && source instanceof PlainSource && source.size() > 0;
   }
 
   #read(file: FollowedFile, now: number, records: number) {

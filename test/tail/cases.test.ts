@@ -405,3 +405,15 @@ for (const further of [0, 3])
     expect(armed).toBe(false);
     expect(follower.seen).toEqual([...lines, "fresh"]);
   });
+
+test("what an empty file got before its first read is read from the copy, though the look at it is not due yet", async () => {
+  writeFileSync(path, "");
+  const follower = await follow({ paths: [path], pollMin: 60_000, pollMax: 60_000 });
+  appendFileSync(path, "copied\n");
+  copyFileSync(path, `${path}.1`);
+  truncateSync(path);
+  appendFileSync(path, "kept\n");
+  await follower.lines(2);
+  await follower.quiet(50);
+  expect(follower.seen).toEqual(["copied", "kept"]);
+});
