@@ -8,7 +8,7 @@ import { adopt, follow, followFifo } from "./follow.ts";
 import type { Stat } from "./fs.ts";
 import { clockSlack, generations, later, predecessor } from "./generations.ts";
 import { sameFile } from "./identity.ts";
-import { directoryOf, looksCompressed, newestFirst, tryStat } from "./siblings.ts";
+import { directoryOf, isLogName, looksCompressed, newestFirst, tryStat } from "./siblings.ts";
 import { PlainSource } from "./source.ts";
 
 /** A file that appears under the path of one that is gone is the same only if it agrees for at least so many bytes. */
@@ -86,12 +86,14 @@ export class Arrivals {
     const { registry, fs } = this.#context;
     let best: FollowedFile | null = null;
     let prefix: FollowedFile | null = null;
+    const named = isLogName(path);
+    // A new log may begin as a gone one did: only content of some length proves that it is the same.
+    const proof = named && !looksCompressed(path) && fs.traits(path).stable ? sameContentBytes : 0;
     for (const file of registry.relatives(path)) {
-      if (file.fingerprint.length === 0 || file.fifo) continue;
+      if ((named && !file.gone) || file.fifo || file.fingerprint.length === 0) continue;
       if (file.gone) {
         if (file.read === 0) continue; // nothing to go on with: the same as a new file
-        if (file.path === path && !looksCompressed(path) && fs.traits(path).stable && file.read < sameContentBytes)
-          continue;
+        if (file.read < proof) continue;
         const match = matches(this.#context, file, path);
         if (match === "prefix" && (prefix === null || prefix.read < file.read)) prefix = file;
         if (match !== "yes" && (match !== "maybe" || !looksCompressed(path))) continue;

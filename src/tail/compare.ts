@@ -2,7 +2,7 @@
 import { type Content, contentOf, type Match, matchContent, withContent } from "./content.ts";
 import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
-import { directoryOf, nameOf, strictRootName } from "./siblings.ts";
+import { isLogName } from "./siblings.ts";
 import { PlainSource } from "./source.ts";
 
 /** Bytes at each end of a copy that are compared with its original. */
@@ -31,7 +31,7 @@ export function matches(context: Context, file: FollowedFile, path: string): Mat
 export function isPrefix(context: Context, file: FollowedFile, path: string): boolean {
   const { fs } = context;
   // Copies are made under rotated names; a new log may begin with the same header as the old one.
-  if (strictRootName(path) === nameOf(path) && directoryOf(path) === directoryOf(file.path)) return false;
+  if (isLogName(path)) return false;
   const compare = (own: Content) => withContent(fs, path, (content) => isPrefixOf(content, own));
   return (
     probe(context, () => {
@@ -44,8 +44,10 @@ export function isPrefix(context: Context, file: FollowedFile, path: string): bo
 /** Is all that the path holds known to be read, or going to be, from another file? */
 export function covers(context: Context, file: FollowedFile, path: string): boolean {
   if (file.fingerprint.length === 0 || file.fifo) return false;
-  // Before anything was read a common header would be all that could agree.
-  if (file.gone) return file.read > 0 && ["yes", "prefix"].includes(matches(context, file, path));
+  // Before anything was read a common header would be all that could agree. What goes on in a compressed copy has no bytes
+  // to compare at hand, only the marks of what was read.
+  if (file.gone || (file.codec !== null && file.read > 0))
+    return file.read > 0 && ["yes", "prefix"].includes(matches(context, file, path));
   return isPrefix(context, file, path);
 }
 
@@ -71,7 +73,11 @@ export function isUnknown(context: Context, path: string, known: () => boolean):
 
 /** They may have been truncated or renamed since the last look. */
 function lookAtRelatives(context: Context, path: string): void {
-  for (const file of context.registry.relatives(path)) if (file.attached && !file.complete) context.look(file);
+  const { registry, fs } = context;
+  // What is renamed there keeps its inode, and no copy has such a name: only the order of generations is left to find.
+  const alone = isLogName(path) && fs.traits(path).stable;
+  for (const file of alone ? registry.generations(path) : registry.relatives(path))
+    if (file.attached && !file.complete) context.look(file);
 }
 
 /** Null, and an event, where the system refuses. */

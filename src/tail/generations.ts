@@ -5,7 +5,7 @@ import type { FollowedFile } from "./file.ts";
 import { follow } from "./follow.ts";
 import type { Stat } from "./fs.ts";
 import { sameFile } from "./identity.ts";
-import { directoryOf, nameOf, siblingsOf, strictRootName } from "./siblings.ts";
+import { nameOf, siblingsOf, strictRootName } from "./siblings.ts";
 
 /** Milliseconds the clock of a file's times may be behind ours: the kernel's tick here, a server's clock elsewhere. */
 const stableSlack = 20;
@@ -72,9 +72,8 @@ export function generations<T extends FollowedFile | null>(
 /** The youngest older generation of the same log that is not drained yet. */
 export function predecessor(context: Context, path: string, stat: Stat): FollowedFile | null {
   let best: FollowedFile | null = null;
-  for (const file of context.registry.relatives(path)) {
+  for (const file of context.registry.generations(path)) {
     if (file.gone || file.drained || file.complete || file.path === path || file.mtime > stat.mtime) continue;
-    if (directoryOf(file.path) !== directoryOf(path) || strictRootName(file.path) !== strictRootName(path)) continue;
     if (best === null || file.mtime >= best.mtime) best = file;
   }
   return best;

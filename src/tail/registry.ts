@@ -3,7 +3,7 @@ import type { FileId } from "../lines.ts";
 import type { FollowedFile } from "./file.ts";
 import type { Stat } from "./fs.ts";
 import { type Identity, inodeKey } from "./identity.ts";
-import { rootName } from "./siblings.ts";
+import { directoryOf, rootName, strictRootName } from "./siblings.ts";
 
 /** A path whose content is that of a file which is followed elsewhere. */
 export interface Copy {
@@ -28,6 +28,7 @@ export class Registry {
   changes = 0;
   readonly #byInode = new Map<string, FollowedFile>();
   readonly #byRoot = new Map<string, Set<FollowedFile>>();
+  readonly #byStrictRoot = new Map<string, Set<FollowedFile>>();
   /** The file that was last followed under a path. */
   readonly #lastAt = new Map<string, FollowedFile>();
 
@@ -94,9 +95,22 @@ export class Registry {
     this.#lastAt.set(path, file);
   }
 
-  /** Files whose name has the same root: candidates for being the original of a copy. */
+  /**
+   * Files beside the path, or in a directory above it (`olddir`), whose name has the same root: candidates for being the
+   * original of a copy. Namesakes elsewhere, as the logs of many pods are, have nothing to do with each other.
+   */
   relatives(path: string): FollowedFile[] {
-    return [...(this.#byRoot.get(rootName(path)) ?? [])];
+    const root = rootName(path);
+    const found: FollowedFile[] = [];
+    for (let directory = directoryOf(path); ; directory = directoryOf(directory)) {
+      for (const file of this.#byRoot.get(rootKey(directory, root)) ?? []) found.push(file);
+      if (directory === "." || directory === "/") return found;
+    }
+  }
+
+  /** Files beside the path that are generations of the same log by their names alone. */
+  generations(path: string): FollowedFile[] {
+    return [...(this.#byStrictRoot.get(rootKey(directoryOf(path), strictRootName(path))) ?? [])];
   }
 
   copiesOf(file: FollowedFile): Copy[] {
@@ -121,20 +135,34 @@ export class Registry {
   }
 
   #indexRoot(file: FollowedFile): void {
-    const root = rootName(file.path);
-    const set = this.#byRoot.get(root);
-    if (set) set.add(file);
-    else this.#byRoot.set(root, new Set([file]));
+    const directory = directoryOf(file.path);
+    addTo(this.#byRoot, rootKey(directory, rootName(file.path)), file);
+    addTo(this.#byStrictRoot, rootKey(directory, strictRootName(file.path)), file);
   }
 
   #unindexRoot(file: FollowedFile): void {
-    const root = rootName(file.path);
-    const set = this.#byRoot.get(root);
-    set?.delete(file);
-    if (set?.size === 0) this.#byRoot.delete(root);
+    const directory = directoryOf(file.path);
+    removeFrom(this.#byRoot, rootKey(directory, rootName(file.path)), file);
+    removeFrom(this.#byStrictRoot, rootKey(directory, strictRootName(file.path)), file);
   }
 
   #unindexInode(file: FollowedFile): void {
     if (this.atInode(file.identity) === file) this.#byInode.delete(inodeKey(file.identity));
   }
+}
+
+function rootKey(directory: string, root: string): string {
+  return `${directory}/${root}`;
+}
+
+function addTo(index: Map<string, Set<FollowedFile>>, key: string, file: FollowedFile): void {
+  const set = index.get(key);
+  if (set) set.add(file);
+  else index.set(key, new Set([file]));
+}
+
+function removeFrom(index: Map<string, Set<FollowedFile>>, key: string, file: FollowedFile): void {
+  const set = index.get(key);
+  set?.delete(file);
+  if (set?.size === 0) index.delete(key);
 }

@@ -45,6 +45,11 @@ export function strictRootName(path: string): string {
   return root.replace(/[._-]\d{4}[-._]?\d\d[\d:T._+-]*(?=\.[A-Za-z][A-Za-z0-9]{0,7}$)/, "") || root;
 }
 
+/** Is it the name of a log itself, and not one that only a rotation gives? */
+export function isLogName(path: string): boolean {
+  return strictRootName(path) === nameOf(path);
+}
+
 /**
  * The regular files beside `path` that could be generations of it, without `path` itself; newest content first. Throws
  * what the directory throws.
