@@ -29,6 +29,9 @@ function findCopy(context: Context, file: FollowedFile): Sibling | null {
       .filter(({ stat }) => stat.mtime > file.lastLook - clockSlack(context, file.path))
       .reverse();
     candidates.unshift(...later);
+  } else {
+    // While a copy is being compressed both are there: the compressed one may not be complete yet.
+    candidates.sort((a, b) => Number(looksCompressed(a.path)) - Number(looksCompressed(b.path)));
   }
   for (const wanted of ["yes", "maybe"] as const) {
     for (const candidate of candidates) {
