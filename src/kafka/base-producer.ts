@@ -1,11 +1,11 @@
 /** What the plain and the transactional producer share: topics, records into batches, batches to brokers, settling. */
+import { backoff } from "../backoff.ts";
 import type { ProducerConfig } from "../config/types.ts";
 import { LogagentError } from "../errors.ts";
 import type { Lines } from "../lines.ts";
 import type { Log } from "../observe/log.ts";
 import { type Clock, type Random, sleep } from "../runtime.ts";
 import { Accumulator } from "./accumulator.ts";
-import { backoff } from "./backoff.ts";
 import type { KafkaClient, TopicMetadata } from "./client.ts";
 import { codes, errorInfo, KafkaError } from "./errors.ts";
 import type { PartitionQueue } from "./partition-queue.ts";

@@ -7,10 +7,10 @@
  * INVALID_TXN_STATE (TransactionCoordinator.endTransaction of Kafka). A late copy of the request cannot touch the next
  * transaction, since InitProducerId comes before it.
  */
+import { backoff } from "../backoff.ts";
 import { LogagentError } from "../errors.ts";
 import type { Lines } from "../lines.ts";
 import { type Clock, type Random, sleep } from "../runtime.ts";
-import { backoff } from "./backoff.ts";
 import { codes, KafkaError } from "./errors.ts";
 import type { Batch, Cut, Outcome, Route, Sink, TransactionalSink } from "./sink.ts";
 import { type ProducerIdentity, partitionsOf, type TransactionCoordinator, UnresolvedError } from "./transaction.ts";

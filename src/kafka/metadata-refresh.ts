@@ -1,6 +1,6 @@
 /** When the producer asks for metadata: on demand with backoff, and often enough to see new partitions within a minute. */
+import { backoff } from "../backoff.ts";
 import type { Clock, Random } from "../runtime.ts";
-import { backoff } from "./backoff.ts";
 import type { ClusterMetadata, KafkaClient } from "./client.ts";
 
 /** Milliseconds between looks at the metadata when nothing calls for it. */

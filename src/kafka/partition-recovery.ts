@@ -1,7 +1,7 @@
 /** How a partition goes on after a failure: from its first batch, with parts of it, with a new epoch, or at another partition. */
+import { backoff } from "../backoff.ts";
 import type { Clock, Random } from "../runtime.ts";
 import type { Accumulator } from "./accumulator.ts";
-import { backoff } from "./backoff.ts";
 import { batchSplit, mayRepeat, partitionGone, recordRefused } from "./partition-events.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
 import type { ProducerStamp, RecordBatch } from "./record-batch.ts";

@@ -2,9 +2,9 @@
  * Sends closed batches to their leaders: which partitions may send, requests per broker, backoff, when
  * to ask for metadata. Everything retriable is retried for ever with identical bytes and sequences.
  */
+import { backoff } from "../backoff.ts";
 import type { Clock, Random } from "../runtime.ts";
 import type { Accumulator } from "./accumulator.ts";
-import { backoff } from "./backoff.ts";
 import type { ClusterMetadata, KafkaClient } from "./client.ts";
 import { MetadataRefresh } from "./metadata-refresh.ts";
 import { mayRepeat, partitionGone } from "./partition-events.ts";

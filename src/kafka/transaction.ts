@@ -8,6 +8,7 @@
  * a transaction are sent again only when they were answered or never written; a lost answer is `UnresolvedError`, and the
  * caller starts over with InitProducerId, whose epoch bump makes every older request void.
  */
+import { backoff } from "../backoff.ts";
 import { LogagentError } from "../errors.ts";
 import type { Log } from "../observe/log.ts";
 import { type Clock, type Random, sleep } from "../runtime.ts";
@@ -205,7 +206,7 @@ async function untilAnswered<T>(environment: TransactionEnvironment, step: Step<
       trouble = error instanceof Error ? error.message : String(error);
     }
     log.debug(`${what}: trying again`, { attempt, trouble });
-    await sleep(clock, pause(attempt, quick, random), signal);
+    await sleep(clock, quick ? backoff(attempt + 1, random, 2, 50) : backoff(attempt + 1, random), signal);
   }
 }
 
@@ -228,12 +229,6 @@ async function sendOnce<T>(
 function isFinal(error: unknown): boolean {
   if (error instanceof KafkaError) return !error.retriable && !waitable.has(error.code);
   return error instanceof LogagentError && final.has(error.code);
-}
-
-/** Milliseconds: 2 → 50 for what ends by itself soon, 50 → 1000 for the rest, with jitter. */
-function pause(attempt: number, quick: boolean, random: Random): number {
-  const [first, last] = quick ? [2, 50] : [50, 1000];
-  return Math.min(last, first * 2 ** Math.min(attempt, 10)) * (0.75 + random() / 2);
 }
 
 /** The partitions of a cut, each once. */

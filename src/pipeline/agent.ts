@@ -1,3 +1,4 @@
+import { backoff } from "../backoff.ts";
 import type { AgentConfig } from "../config/types.ts";
 import { LogagentError } from "../errors.ts";
 import type { Batch, Outcome } from "../kafka/sink.ts";
@@ -211,7 +212,7 @@ export class Agent {
         if (!(error instanceof LogagentError) || error.code !== "BROKER_UNAVAILABLE") throw error;
         if (seldom.say("connect") !== null) log.warn(`${error.message}; trying again`);
       }
-      await sleep(clock, Math.min(100 * 2 ** Math.min(attempt, 6), 5000) * (0.75 + random() / 2), this.ended.signal);
+      await sleep(clock, backoff(attempt + 1, random, 100, 5000), this.ended.signal);
     }
     if (this.ended.signal.aborted) return;
     await this.destination.reached(cluster, this.config.inputs, this.config.newDestination);

@@ -2,6 +2,7 @@
  * One transaction at a time, from its first request to a certain verdict: committed or not. See `exactly-once.ts` for the
  * protocol and `kafka/transaction.ts` for why a lost answer means a new epoch.
  */
+import { backoff } from "../backoff.ts";
 import { LogagentError } from "../errors.ts";
 import { KafkaError } from "../kafka/errors.ts";
 import type { Cut, TransactionalSink } from "../kafka/sink.ts";
@@ -137,7 +138,7 @@ export class Committer {
   async backOff(attempt: number): Promise<void> {
     const { clock, random, abort } = this.options;
     if (this.journalFailed) return; // it has paused already
-    await sleep(clock, Math.min(20 * 2 ** attempt, 2000) * (0.5 + random()), abort.signal);
+    await sleep(clock, backoff(attempt + 1, random, 20, 2000), abort.signal);
     abort.signal.throwIfAborted();
   }
 

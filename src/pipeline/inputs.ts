@@ -1,3 +1,4 @@
+import { backoff } from "../backoff.ts";
 import type { InputConfig } from "../config/types.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
@@ -134,7 +135,7 @@ export class Inputs {
       const crash = await this.runOnce(one.wanted, one, ended, started);
       if (crash === null || one.wanted === null || this.closing) continue;
       crashes = clock.monotonic() - since > healthy ? 1 : crashes + 1;
-      const wait = Math.min(1000 * 2 ** (crashes - 1), 60_000) * (0.5 + random() / 2);
+      const wait = backoff(crashes, random, 1000, 60_000);
       log.error("an input failed and is started again", {
         input: name,
         error: crash instanceof Error ? crash.message : String(crash),

@@ -1,3 +1,4 @@
+import { backoff } from "../backoff.ts";
 import type { InputConfig } from "../config/types.ts";
 import { LogagentError } from "../errors.ts";
 import { KafkaError } from "../kafka/errors.ts";
@@ -64,7 +65,7 @@ export class Topics {
         if (this.options.impatient && error instanceof LogagentError && error.code === "AUTHORIZATION") throw error;
         if (this.seldom.say(topic) !== null) log.error(hint(error, topic), { topic });
       }
-      await sleep(clock, Math.min(500 * 2 ** Math.min(attempt, 6), 15_000) * (0.75 + random() / 2), signal);
+      await sleep(clock, backoff(attempt + 1, random, 500, 15_000), signal);
     }
     await new Promise(() => {});
   }
