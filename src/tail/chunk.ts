@@ -100,14 +100,16 @@ function advance({ file, buffer }: Reading, behind: number, nextLine: number, li
   file.mark(marks);
 }
 
-/** Markers at the quarters of a chunk that is not small. `behind`: its end in the buffer. */
+/** Markers behind the first record and at the quarters of a chunk that is not small. `behind`: its end in the buffer. */
 function marksIn(buffer: Buffer, { count, nexts, base, to }: Lines, behind: number): RawMarker[] {
   const marks: RawMarker[] = [];
   if (to - base < 512) return marks;
   const start = behind - (to - base);
-  for (let quarter = 1; quarter < 4; quarter++) {
-    const record = Math.floor((count * quarter) / 4) - 1;
-    if (record < 0) continue;
+  let last = -1;
+  for (let quarter = 0; quarter < 4; quarter++) {
+    const record = Math.max(0, Math.floor((count * quarter) / 4) - 1);
+    if (record === last || record >= count) continue;
+    last = record;
     const end = start + nexts[record]!;
     const bytes = Uint8Array.prototype.slice.call(buffer, Math.max(0, end - markerBytes), end);
     marks.push({ to: base + nexts[record]!, bytes });

@@ -43,6 +43,8 @@ export class FollowedFile implements Scheduled {
   readonly marks: RawMarker[] = [];
   /** What must lie before `read` in a file that was found again; checked before the first read. */
   expect: ContentHash | null = null;
+  /** It was found again by its fingerprint: compared once more with the bytes that are read, for a position may have no marker. */
+  headUnproven = false;
   /** Bytes of the unread content as it was when first seen: a header alone does not tell one generation from the next. */
   sample: { from: number; bytes: Buffer } | null = null;
   /** No newline in [read, scanned). */

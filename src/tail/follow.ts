@@ -93,6 +93,7 @@ export function adopt(context: Context, file: FollowedFile, { path, stat }: Sibl
   const { registry, descriptors, discovery, fs } = context;
   descriptors.close(file);
   file.expect = file.readMarker;
+  file.headUnproven = file.fingerprint.length > 0;
   registry.copies.delete(path);
   registry.identify(file, stat);
   if (discovery.matches(path)) registry.attach(file, path);

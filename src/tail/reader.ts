@@ -54,13 +54,14 @@ export class Reader {
       if (n < 0) return "later";
       file.encoding = detectEncoding("auto", bom.subarray(0, n));
     }
-    if (file.headMissing) {
+    if (file.headMissing || file.headUnproven) {
       const { length, hash } = file.fingerprint;
       const head = Buffer.alloc(length);
       const n = source.read(head, 0, length, 0);
       if (n < 0) return "later";
       if (n < length || hashBytes(head) !== hash) return "changed";
-      file.restoreHead(head);
+      if (file.headMissing) file.restoreHead(head);
+      file.headUnproven = false;
     }
     const { expect } = file;
     if (expect === null) return "ready";
