@@ -1,15 +1,18 @@
 /**
- * Three brokers, each killed in turn while both deliveries write: leaders and coordinators move. The agents are never
- * restarted: every line once. Mutant caught: a retry that chooses the partition anew.
+ * Three brokers, each killed in turn while both deliveries write, and between the kills all leaders and coordinators are
+ * moved. The agents are never restarted: every line once, within their memory. Mutant caught: a retry that chooses the
+ * partition anew.
  */
 import { expect, test } from "bun:test";
 import { type KafkaCluster, startKafka, uniqueTopic } from "../kafka/broker.ts";
+import { moveLeaders } from "../kafka/move-leaders.ts";
 import { metadata } from "../kafka/request.ts";
 import { pause, waitFor } from "../support/wait.ts";
-import { expectEveryLineOnce, waitUntilReceived, withRig } from "./rig.ts";
+import { expectEveryLineOnce, memoryCap, residentPeak, waitUntilReceived, withRig } from "./rig.ts";
 import { chance, full } from "./seed.ts";
 
-const kills = full ? 60 : 3;
+/** The full form goes on until both are reached. */
+const atLeast = full ? { kills: 60, seconds: 600 } : { kills: 3, seconds: 0 };
 
 /** Every replica of every topic is in sync again: the next node may go. */
 function inSync(kafka: KafkaCluster): Promise<unknown> {
@@ -44,21 +47,32 @@ test(
             rig.start(["--request-timeout", "5s"]);
           }
           await pause(2_000);
-          for (let n = 0; n < kills; n++) {
-            const node = kafka.nodes[n % 3]!;
+          const began = performance.now();
+          const seconds = () => Math.round((performance.now() - began) / 1000);
+          let kills = 0;
+          let moved = 0;
+          while (kills < atLeast.kills || seconds() < atLeast.seconds) {
+            const node = kafka.nodes[kills++ % 3]!;
             await node.kill();
             await pause(random.between(1_500, 4_000));
             await node.start();
             await inSync(kafka);
+            moved += await moveLeaders(node.address);
             await pause(random.between(0, 1_000));
           }
+          console.log(`${kills} kills, ${moved} leaders moved, ${seconds()} s`);
+          expect(moved).toBeGreaterThan(0);
           for (const rig of rigs) rig.quiet();
           for (const rig of rigs) {
             await waitUntilReceived(rig);
+            const peak = residentPeak(rig.agent!.pid);
             expect((await rig.end("SIGTERM"))?.code).toBe(0);
             const finding = await rig.verdict();
-            console.log(`${rig.options.delivery}: ${rig.written} written, ${finding.received} received`);
+            console.log(
+              `${rig.options.delivery}: ${rig.written} written, ${finding.received} received, peak ${peak} MB`,
+            );
             expectEveryLineOnce(finding);
+            expect(peak).toBeLessThanOrEqual(memoryCap);
           }
         }),
       );

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type KafkaCluster, startKafka, uniqueTopic } from "../kafka/broker.ts";
 import { apiKeys, type FaultProxy, startProxy } from "../kafka/proxy.ts";
 import { pause } from "../support/wait.ts";
-import { type Delivery, expectEveryLineOnce, waitUntilReceived, withRig } from "./rig.ts";
+import { type Delivery, expectEveryLineOnce, memoryCap, residentPeak, waitUntilReceived, withRig } from "./rig.ts";
 import { type Chance, chance, full } from "./seed.ts";
 
 let kafka: KafkaCluster;
@@ -113,10 +113,12 @@ async function campaign(rounds: number, fault: (round: number, random: Chance) =
       for (const each of rigs) each.quiet();
       for (const each of rigs) {
         await waitUntilReceived(each);
+        const peak = residentPeak(each.agent!.pid);
         expect((await each.end("SIGTERM"))?.code).toBe(0);
         const finding = await each.verdict();
-        console.log(`${each.options.delivery}: ${each.written} written, ${finding.received} received`);
+        console.log(`${each.options.delivery}: ${each.written} written, ${finding.received} received, peak ${peak} MB`);
         expectEveryLineOnce(finding);
+        expect(peak).toBeLessThanOrEqual(memoryCap);
       }
     }),
   );

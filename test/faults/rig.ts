@@ -194,7 +194,13 @@ export async function waitUntilReceived(rig: Rig, timeout = 90_000): Promise<voi
   }
 }
 
-/** Peak resident memory of a process in MB; -1 where the system does not say. */
+/**
+ * MB that an agent may ever be resident with: DESIGN's budget for a backlog, which is what an agent has after each
+ * outage. The batches in it are capped by `buffer_memory`, 32 MiB.
+ */
+export const memoryCap = 100;
+
+/** Peak resident memory (VmHWM) of a process in MB; -1 where the system does not say. */
 export function residentPeak(pid: number): number {
   try {
     const kilobytes = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];

@@ -10,17 +10,20 @@ export interface RawRequest<T> {
   version: number;
   body: (writer: Writer) => void;
   parse: (reader: Reader) => T;
+  /** Header v2 and response header v1 (KIP-482). */
+  flexible?: boolean;
   /** Milliseconds; default 10 000. */
   timeout?: number;
 }
 
-/** Sends one request (header v1) to `host:port` and reads the response (header v0). */
+/** Sends one request (header v1 or v2) to `host:port` and reads the response (header v0 or v1). */
 export function request<T>(
   address: string,
-  { key, version, body, parse, timeout = 10_000 }: RawRequest<T>,
+  { key, version, body, parse, flexible = false, timeout = 10_000 }: RawRequest<T>,
 ): Promise<T> {
   const at = address.lastIndexOf(":");
   const writer = new Writer().int16(key).int16(version).int32(1).string("logagent-test");
+  if (flexible) writer.noTags();
   body(writer);
   const frame = writer.finish();
   return new Promise((resolve, reject) => {
@@ -36,7 +39,9 @@ export function request<T>(
       received = Buffer.concat([received, data]);
       if (received.length < 4 || received.length < 4 + received.readInt32BE(0)) return;
       try {
-        resolve(parse(new Reader(received, 8)));
+        const reader = new Reader(received, 8);
+        if (flexible) reader.skipTags();
+        resolve(parse(reader));
       } catch (error) {
         reject(error);
       }
@@ -50,7 +55,16 @@ export function request<T>(
 export interface Metadata {
   brokers: { id: number; host: string; port: number }[];
   controller: number;
-  topics: { error: number; name: string; partitions: { error: number; id: number; leader: number; isr: number[] }[] }[];
+  topics: { error: number; name: string; partitions: RawPartition[] }[];
+}
+
+export interface RawPartition {
+  error: number;
+  id: number;
+  leader: number;
+  /** Node ids; the first is the preferred leader. */
+  replicas: number[];
+  isr: number[];
 }
 
 /** Metadata v1 of these topics (null: all). */
@@ -72,8 +86,11 @@ export function metadata(address: string, topics: readonly string[] | null, time
         reader.boolean();
         const partitions = reader.array(() => {
           const partition = { error: reader.int16(), id: reader.int32(), leader: reader.int32() };
-          reader.array(() => reader.int32());
-          return { ...partition, isr: reader.array(() => reader.int32()) };
+          return {
+            ...partition,
+            replicas: reader.array(() => reader.int32()),
+            isr: reader.array(() => reader.int32()),
+          };
         });
         return { ...topic, partitions };
       }),
