@@ -42,15 +42,15 @@ export function generations<T extends FollowedFile | null>(
       }
     }
     if (registry.byPath.has(sibling) || registry.copies.has(sibling)) continue;
-    const holder = registry.atInode(stat);
-    if (
-      holder &&
-      sameFile(holder.identity, stat, fs.traits(path).stable) &&
-      (!holder.gone || matches(context, holder, sibling) === "yes")
-    )
-      continue;
-    const covered = () => registry.relatives(sibling).some((other) => covers(context, other, sibling));
-    if (!isUnknown(context, sibling, covered)) continue;
+    const held = () => {
+      const holder = registry.atInode(stat);
+      if (!holder || !sameFile(holder.identity, stat, fs.traits(path).stable)) return false;
+      return !holder.gone || matches(context, holder, sibling) === "yes";
+    };
+    if (held()) continue;
+    // While relatives are looked at a look at one of them may begin to follow it.
+    const known = () => held() || registry.relatives(sibling).some((other) => covers(context, other, sibling));
+    if (!isUnknown(context, sibling, known)) continue;
     const added = follow(context, sibling, {
       after: later(
         last?.gone ? last.after : last,

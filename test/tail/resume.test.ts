@@ -1,5 +1,6 @@
 /** What is found again after a stop or a kill, and what happens to it before the first read. */
 import { expect, test } from "bun:test";
+import { gzipSync } from "node:zlib";
 import { Follower } from "./follower.ts";
 import { ManualClock, MemoryFs } from "./memory-fs.ts";
 
@@ -8,7 +9,11 @@ const path = "/log/app.log";
 function makeFollower(): { fs: MemoryFs; clock: ManualClock; follower: Follower } {
   const clock = new ManualClock();
   const fs = new MemoryFs(clock);
-  return { fs, clock, follower: new Follower({ paths: [path], from: "beginning" }, fs, clock) };
+  return {
+    fs,
+    clock,
+    follower: new Follower({ paths: [path], from: "beginning", pollMin: 10, pollMax: 1000 }, fs, clock),
+  };
 }
 
 const some = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `${from + i} ${"x".repeat(30)}`);
@@ -49,4 +54,25 @@ test("a file truncated after it was found again and before its first read is rea
   fs.append(path, text(fresh));
   drain(follower, clock);
   expect(follower.seen).toEqual([...old.slice(2), ...fresh]);
+});
+
+test("a generation that was compressed before anybody saw it is read once, though two looks find it", async () => {
+  const { fs, clock, follower } = makeFollower();
+  const generations = [some(0, 3), some(3, 43)];
+  fs.append(path, text(generations[0]!));
+  await follower.restart();
+  follower.kill();
+  await follower.restart();
+  clock.advance(5);
+  fs.copy(path, `${path}.2`);
+  clock.advance(5);
+  fs.truncate(path);
+  fs.append(path, text(generations[1]!));
+  clock.advance(5);
+  fs.copy(path, `${path}.1`);
+  clock.advance(5);
+  fs.truncate(path);
+  fs.compress(`${path}.1`, `${path}.1.gz`, gzipSync);
+  drain(follower, clock);
+  expect(follower.seen).toEqual(generations.flat());
 });
