@@ -24,6 +24,8 @@ export class Scout {
   #last = Number.NEGATIVE_INFINITY;
   #interval = shortest;
   #pending = 0;
+  /** Somebody wants a walk after the one that is under way. */
+  #wanted = false;
 
   constructor(context: Context, arrivals: Arrivals, watch: DirectoryWatch, wake: () => void) {
     this.#context = context;
@@ -60,6 +62,7 @@ export class Scout {
 
   /** Something may have appeared. A path that just lost its file mostly gets another one within moments. */
   soon(): void {
+    this.#wanted = true;
     const now = this.#context.clock.monotonic();
     this.#interval = Math.min(this.#interval, Math.max(gap, this.#context.options.pollMin));
     this.#next = Math.min(this.#next, Math.max(now, this.#last + gap));
@@ -73,6 +76,7 @@ export class Scout {
   #walk(now: number): Promise<void>[] {
     const { registry, discovery, options, clock } = this.#context;
     const known = (path: string) => registry.byPath.has(path) || registry.copies.has(path);
+    this.#wanted = false;
     this.#arrivals.dropStaleCopies();
     const first = this.#arrivals.firstScan;
     const { found, pending } = discovery.scan(
@@ -96,10 +100,9 @@ export class Scout {
     const told = [...discovery.directories].every((directory) => this.#context.watched(`${directory}/`));
     const most = told ? longest * 2 : Math.max(shortest, Math.min(longest, 500 * cost));
     const least = Math.max(gap, 20 * cost);
-    this.#interval =
-      changes > 0
-        ? Math.max(least, Math.min(this.#interval, shortest))
-        : Math.min(most, Math.max(least, this.#interval * 2));
+    if (this.#wanted) this.#interval = Math.min(Math.max(shortest, 5 * cost), least);
+    else if (changes > 0) this.#interval = Math.max(least, Math.min(this.#interval, shortest));
+    else this.#interval = Math.min(most, Math.max(least, this.#interval * 2));
     this.#next = this.#last + this.#interval;
     return pending;
   }
@@ -116,7 +119,10 @@ export class Scout {
   #trouble(path: string, error: unknown): void {
     const { descriptors, event } = this.#context;
     const scarce = errorCode(error) === "EMFILE" || errorCode(error) === "ENFILE";
-    if (scarce) descriptors.full();
+    if (scarce) {
+      descriptors.full();
+      this.#wanted = true;
+    }
     if (this.#unreadable.has(path)) return;
     this.#unreadable.add(path);
     event.call(this.#context, scarce ? "debug" : "warn", "file-unreadable", `cannot look into ${path}`, {

@@ -2,6 +2,8 @@ import { expect, test } from "bun:test";
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Follower } from "./follower.ts";
+import { ManualClock, MemoryFs } from "./memory-fs.ts";
 
 test("ulimit -n 128 with 400 files: every line once, nothing taken for deleted", async () => {
   const dir = mkdtempSync(join(tmpdir(), "logagent-scarce-"));
@@ -30,3 +32,22 @@ test("ulimit -n 128 with 400 files: every line once, nothing taken for deleted",
     rmSync(dir, { recursive: true });
   }
 }, 60_000);
+
+test("what a walk could not open for want of descriptors is tried again within seconds, however slow the walk was", async () => {
+  const clock = new ManualClock();
+  class SlowFs extends MemoryFs {
+    override open(path: string): number | null {
+      clock.advance(1);
+      return super.open(path);
+    }
+  }
+  const fs = new SlowFs(clock);
+  fs.maxFds = 20;
+  for (let i = 0; i < 200; i++) fs.append(`/log/${i}.log`, `${i}\n`);
+  const started = clock.monotonic();
+  const follower = new Follower({ paths: ["/log/*.log"], from: "beginning", maxOpenFiles: 1000 }, fs, clock);
+  await follower.restart();
+  while (follower.seen.length < 200 && clock.monotonic() - started < 60_000) if (!follower.step()) clock.advance(5);
+  expect(new Set(follower.seen).size).toBe(200);
+  expect(clock.monotonic() - started).toBeLessThan(5000);
+});
