@@ -5,6 +5,7 @@
 import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { compressLz4, decompressLz4 } from "./lz4.ts";
 import { compressSnappy, decompressSnappy } from "./snappy.ts";
+import { zstdFramesFault } from "./zstd-frames.ts";
 
 export type Codec = "none" | "gzip" | "snappy" | "lz4" | "zstd";
 
@@ -76,7 +77,10 @@ function decode(codec: Codec, data: Uint8Array, limit: number): Uint8Array {
       return decompressSnappy(data, limit);
     case "lz4":
       return decompressLz4(data, limit);
-    case "zstd":
+    case "zstd": {
+      const fault = zstdFramesFault(data);
+      if (fault !== null) throw new CompressionError(fault);
       return zstdDecompressSync(data, { maxOutputLength: limit });
+    }
   }
 }

@@ -1,8 +1,10 @@
 import { describe, expect, test } from "bun:test";
+import { constants, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { CompressionError, codecs, compress, decompress } from "../../src/kafka/compression.ts";
 import { decompressBlock } from "../../src/kafka/lz4-block.ts";
 import { xxhash32 } from "../../src/kafka/xxhash32.ts";
+import { zstdFramesFault } from "../../src/kafka/zstd-frames.ts";
 
 const limit = 4_000_000;
 /** Repeats at all distances, and noise between. */
@@ -49,6 +51,15 @@ for (const codec of codecs) {
       );
     }, 30_000);
 
+    // Snappy's framed streams have no end mark: what is cut off between two blocks is a shorter stream.
+    test.skipIf(codec === "snappy")("a stream that is cut off anywhere is an error", () => {
+      const noise = crypto.getRandomValues(new Uint8Array(300));
+      const packed = Buffer.from(compress(codec, Buffer.concat([noise, Buffer.alloc(300_000, "ab"), noise])));
+      for (let length = 0; length < packed.length; length++) {
+        expect(() => decompress(codec, packed.subarray(0, length), limit)).toThrow(CompressionError);
+      }
+    });
+
     test("the result's limit holds to the byte", () => {
       const packed = compress(codec, Buffer.alloc(1_000_000, "ab"));
       expect(decompress(codec, packed, 1_000_000).length).toBe(1_000_000);
@@ -56,6 +67,33 @@ for (const codec of codecs) {
     });
   });
 }
+
+test("zstd frames of every shape: with and without sizes and checksums, several, skippable ones between", () => {
+  const text = Buffer.alloc(400_000, "a line of a log\n");
+  const shapes = [0, 1].flatMap((checksum) =>
+    [0, 1].map((size) =>
+      zstdCompressSync(text, {
+        params: { [constants.ZSTD_c_checksumFlag]: checksum, [constants.ZSTD_c_contentSizeFlag]: size },
+      }),
+    ),
+  );
+  const skippable = Buffer.from("502a4d1803000000aabbcc", "hex");
+  for (const shape of shapes) expect(zstdFramesFault(shape)).toBeNull();
+  for (const small of [0, 1, 255, 256, 70_000]) {
+    expect(zstdFramesFault(zstdCompressSync(text.subarray(0, small)))).toBeNull();
+  }
+  const all = Buffer.concat([...shapes, skippable, ...shapes]);
+  expect(zstdFramesFault(all)).toBeNull();
+  const ends = new Set<number>();
+  let end = 0;
+  for (const { length } of [...shapes, skippable, ...shapes]) {
+    end += length;
+    ends.add(end);
+  }
+  for (let length = 1; length < all.length; length++) {
+    expect(zstdFramesFault(all.subarray(0, length)) === null).toBe(ends.has(length));
+  }
+});
 
 test("xxHash32 gives the values of its specification", () => {
   expect(xxhash32(Buffer.from(""))).toBe(0x02cc5d05);
