@@ -49,11 +49,11 @@ export class Arrivals {
 
   /** Is it a file we know under another name? */
   #knownByInode(path: string, stat: Stat): FollowedFile | "second-name" | null {
-    const { registry, fs, mutants } = this.#context;
+    const { registry, fs, judgement } = this.#context;
     const known = registry.atInode(stat);
     if (!known) return null;
     const stable = fs.traits(path).stable;
-    if (!sameFile(known.identity, stat, stable && !mutants.has("ignore-birth"))) return null;
+    if (!judgement.sameFile(known.identity, stat, stable)) return null;
     if (known.attached && known.path !== path) {
       const there = tryStat(fs, known.path);
       if (there === undefined || (there && sameFile(there, stat, stable))) return "second-name";

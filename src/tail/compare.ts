@@ -1,5 +1,5 @@
 /** Compares what a path holds with what is known of followed files and of files that are gone. */
-import { type Content, contentOf, type Match, matchContent, withContent } from "./content.ts";
+import { type Content, contentOf, type Match, withContent } from "./content.ts";
 import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
 import { isLogName } from "./siblings.ts";
@@ -10,14 +10,13 @@ const comparedBytes = 65_536;
 
 /** Compares what a path holds with what is known of a file. */
 export function matches(context: Context, file: FollowedFile, path: string): Match {
-  const { fs, mutants } = context;
-  const marker = mutants.has("no-marker") ? null : (file.readMarker ?? file.unreadMarker);
+  const { fs, judgement } = context;
   return (
     probe(context, () =>
       withContent(fs, path, (content) =>
-        matchContent(content, {
+        judgement.match(content, {
           fingerprint: file.fingerprint,
-          marker,
+          marker: file.readMarker ?? file.unreadMarker,
           position: file.read,
           sample: file.sample,
           marks: file.marks,

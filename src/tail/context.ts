@@ -5,6 +5,7 @@ import type { Discovery } from "./discover.ts";
 import type { FollowedFile } from "./file.ts";
 import type { Fs } from "./fs.ts";
 import type { Identity } from "./identity.ts";
+import type { Judgement } from "./judgement.ts";
 import type { Registry } from "./registry.ts";
 import type { TailEvent, TailOptions } from "./types.ts";
 
@@ -17,8 +18,7 @@ export interface Context {
   readonly descriptors: Descriptors;
   readonly discovery: Discovery;
   readonly timing: Timing;
-  /** Defects planted by tests that prove they are caught; empty otherwise. */
-  readonly mutants: ReadonlySet<Mutant>;
+  readonly judgement: Judgement;
   event(level: TailEvent["level"], name: string, message: string, more?: Partial<TailEvent>): void;
   /** There may be something to read. */
   enqueue(file: FollowedFile): void;
@@ -45,11 +45,3 @@ export interface Timing {
 }
 
 export const defaultTiming: Timing = { release: 60_000, releaseUnreplaced: 600_000, retention: 24 * 3_600_000 };
-
-export type Mutant =
-  | "ignore-truncation"
-  | "drop-at-rename"
-  | "no-marker"
-  | "ignore-birth"
-  | "flush-by-timer"
-  | "forget-copy";

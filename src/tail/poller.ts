@@ -4,7 +4,6 @@ import { FifoSource } from "./fifo.ts";
 import type { FollowedFile } from "./file.ts";
 import { errorCode, type Stat } from "./fs.ts";
 import { CheckHeap } from "./heap.ts";
-import { sameFile } from "./identity.ts";
 import type { Rotation } from "./rotation.ts";
 import { PlainSource } from "./source.ts";
 
@@ -126,8 +125,8 @@ export class Poller {
 
   /** What the file's name leads to. */
   #named(file: FollowedFile, stat: Stat | null): void {
-    const stable = this.#context.fs.traits(file.path).stable && !this.#context.mutants.has("ignore-birth");
-    if (stat === null || stat.kind !== "file" || !sameFile(stat, file.identity, stable))
+    const { fs, judgement } = this.#context;
+    if (stat?.kind !== "file" || !judgement.sameFile(stat, file.identity, fs.traits(file.path).stable))
       this.#rotation.moved(file, stat);
     else {
       file.namedAt = this.#context.clock.now();
@@ -145,10 +144,7 @@ export class Poller {
       if (!file.queued) file.verifiedAt = this.#context.clock.now();
       return;
     }
-    if (
-      (stat.size < file.read || (file.read === 0 && stat.size < file.size)) &&
-      !this.#context.mutants.has("ignore-truncation")
-    ) {
+    if (this.#context.judgement.shrank(file, stat.size)) {
       this.#rotation.truncated(file, stat.size);
       return;
     }

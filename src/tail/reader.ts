@@ -5,6 +5,7 @@ import { detectEncoding } from "./encoding.ts";
 import type { FollowedFile } from "./file.ts";
 import { passHole } from "./hole.ts";
 import { hashBytes, markerBytes } from "./identity.ts";
+import type { Judgement } from "./judgement.ts";
 import { cutBeforeLong, takeLongLine } from "./long-line.ts";
 import { groupLines } from "./multiline.ts";
 import { LineTable, maxRecords, nulRun, scanLines, scanLines16, trailingNuls } from "./scan.ts";
@@ -26,14 +27,13 @@ export interface ReadLimits {
 export class Reader {
   readonly #options: ReadOptions;
   readonly #report: Reading["report"];
-  readonly #verify: boolean;
+  readonly #judgement: Pick<Judgement, "keepsRead">;
   readonly #table = new LineTable();
   #buffer: Buffer;
 
-  /** `verify` false (a test's mutant): what lies before the position is not compared. */
-  constructor(options: ReadOptions, report: Reading["report"], verify = true) {
+  constructor(options: ReadOptions, report: Reading["report"], judgement: Pick<Judgement, "keepsRead">) {
     this.#options = options;
-    this.#verify = verify;
+    this.#judgement = judgement;
     this.#report = report;
     this.#buffer = Buffer.alloc(0);
   }
@@ -82,15 +82,9 @@ export class Reader {
     const room = Math.min(buffer.length, data + Math.max(0, file.limit - file.read));
     const n = source.read(buffer, 0, room, file.read - data);
     if (n < 0) return "later";
-    if (n < data || (this.#verify && buffer.compare(file.tail, 0, data, 0, data) !== 0)) return "changed";
+    if (n < data || !this.#judgement.keepsRead(file, buffer, n, n < room)) return "changed";
     const full = n === buffer.length;
     const length = n - data;
-    const head = file.head;
-    if (this.#verify && data === 0 && head !== null && head.length > 0 && file.read === 0) {
-      const known = Math.min(head.length, n);
-      if ((n < room && n < head.length) || buffer.compare(head, 0, known, 0, known) !== 0) return "changed";
-    }
-    if (this.#verify && file.sample && !keepsSample(file, buffer, n, n < room)) return "changed";
     const ended = n < room || file.read + length >= file.limit;
     if (file.headOpen && length > 0) this.#growHead(file, n);
     if (length === 0) return "end";
@@ -160,13 +154,4 @@ export class Reader {
   #grow(length: number): void {
     if (length > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(length);
   }
-}
-
-/** Compares what was sampled when it was unread, once a read covers it. `start`: bytes [file.read - tail, …) of the file. */
-function keepsSample(file: FollowedFile, bytes: Buffer, n: number, ended: boolean): boolean {
-  const { from, bytes: wanted } = file.sample!;
-  const at = from - (file.read - file.tailLength);
-  if (at + wanted.length > n) return !ended;
-  file.sample = null;
-  return at < 0 || bytes.compare(wanted, 0, wanted.length, at, at + wanted.length) === 0;
 }

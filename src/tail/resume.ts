@@ -1,11 +1,10 @@
 /** Matches the journal's states with what is on disk: by identity, then by content, also under another name or compressed. */
 import type { Arrivals } from "./arrivals.ts";
 import { matches } from "./compare.ts";
-import { isSame } from "./content.ts";
 import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
 import { adopt } from "./follow.ts";
-import { inodeKey, sameFile } from "./identity.ts";
+import { type Identity, inodeKey } from "./identity.ts";
 import { recover } from "./recover.ts";
 import {
   directoryOf,
@@ -83,9 +82,9 @@ function byIdentity(
   file: FollowedFile,
   history: ReadonlyMap<string, readonly FollowedFile[]>,
 ): Sibling | null {
-  const { fs, mutants, registry } = context;
-  const stable = fs.traits(file.path).stable && !mutants.has("ignore-birth");
-  const is = (stat: { dev: number; ino: bigint; birth: bigint }) => sameFile(stat, file.identity, stable);
+  const { fs, judgement, registry } = context;
+  const { stable } = fs.traits(file.path);
+  const is = (stat: Identity) => judgement.sameFile(stat, file.identity, stable);
   const stat = tryStat(fs, file.path);
   let found: Sibling | null = stat?.kind === "file" && is(stat) ? { path: file.path, stat } : null;
   if (!found && !file.done) {
@@ -103,9 +102,7 @@ function byIdentity(
   // Of a generation nothing is settled of, a common header may be all that agrees; a later one at its inode was read.
   if (file.read === 0 && history.get(inodeKey(found.stat))?.some((other) => matches(context, other, path) === "yes"))
     return null;
-  if (isSame(matches(context, file, path))) return found;
-  if (mutants.has("ignore-truncation")) return found;
-  return null;
+  return judgement.isStill(matches(context, file, path)) ? found : null;
 }
 
 /** Generations of one log wait for each other, oldest first. */

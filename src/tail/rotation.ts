@@ -1,7 +1,7 @@
 /** Renames, deletions and truncations of followed files: the old content is drained, the new content is a new file. */
 import type { Arrivals } from "./arrivals.ts";
 import { matches } from "./compare.ts";
-import { contentOf, isSame, matchContent } from "./content.ts";
+import { contentOf, isSame } from "./content.ts";
 import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
 import { sample } from "./follow.ts";
@@ -22,7 +22,7 @@ export class Rotation {
 
   /** The name is gone (`stat` null) or leads to another file. */
   moved(file: FollowedFile, stat: Stat | null): void {
-    const { registry, fs, options, mutants, discovery } = this.#context;
+    const { registry, fs, options, judgement, discovery } = this.#context;
     if (stat?.kind === "file" && !fs.traits(file.path).stable && matches(this.#context, file, file.path) === "yes") {
       // Inode numbers or birth times mean little here, and the content is what it was.
       registry.identify(file, stat);
@@ -41,8 +41,7 @@ export class Rotation {
       `${path} ${stat ? "leads to another file now" : "was renamed or deleted"}`,
       { path, file: file.id },
     );
-    if (mutants.has("drop-at-rename")) this.lose(file, 0);
-    else if (file.complete) this.lose(file, 0);
+    if (judgement.endsWithName(file)) this.lose(file, 0);
     else if (!file.source) this.search(file);
     if (file.source instanceof PlainSource) {
       const own = fs.fstat(file.source.fd);
@@ -79,8 +78,7 @@ export class Rotation {
 
   /** Is what was read still there? */
   #keptContent(file: FollowedFile): boolean {
-    const { fs, mutants } = this.#context;
-    if (mutants.has("no-marker") || mutants.has("ignore-truncation")) return true;
+    const { fs, judgement } = this.#context;
     const expected = {
       fingerprint: file.fingerprint,
       marker: file.readMarker,
@@ -88,7 +86,10 @@ export class Rotation {
       sample: file.sample,
       marks: [],
     };
-    return !(file.source instanceof PlainSource) || matchContent(contentOf(fs, file.source.fd, ""), expected) !== "no";
+    return (
+      !(file.source instanceof PlainSource) ||
+      judgement.isStill(judgement.match(contentOf(fs, file.source.fd, ""), expected))
+    );
   }
 
   /** A file without a descriptor lost its name: found by inode beside its path, or as a copy, or lost. */
@@ -127,7 +128,7 @@ export class Rotation {
    * inode now is a new file from its beginning.
    */
   truncated(file: FollowedFile, size: number): void {
-    const { registry, descriptors, fs, mutants } = this.#context;
+    const { registry, descriptors, fs, judgement } = this.#context;
     const { path, attached } = file;
     if (file.codec !== null) {
       // Its beginning was taken for that of another file: what the name holds is looked at anew.
@@ -153,7 +154,7 @@ export class Rotation {
     sample(this.#context, next);
     next.lastLook = this.#context.clock.now();
     registry.add(next);
-    if (mutants.has("forget-copy") || !recover(this.#context, file)) this.lose(file, unread);
+    if (!judgement.recover(this.#context, file)) this.lose(file, unread);
     file.replaced = true;
     for (const other of registry.files.values()) if (other.after === file && other !== next) other.after = next;
     const last = this.#arrivals.generations(file, path, since, changed);

@@ -3,13 +3,13 @@ import type { FileId, Lines } from "../lines.ts";
 import type { Clock, Random } from "../runtime.ts";
 import type { FileState } from "../state/types.ts";
 import { Arrivals } from "./arrivals.ts";
-import { type Context, defaultTiming, type Mutant, type Timing } from "./context.ts";
+import { type Context, defaultTiming, type Timing } from "./context.ts";
 import { Descriptors } from "./descriptors.ts";
 import { Discovery } from "./discover.ts";
-import { FifoSource } from "./fifo.ts";
 import { FollowedFile } from "./file.ts";
 import type { Fs } from "./fs.ts";
 import type { Identity } from "./identity.ts";
+import { type Judgement, judgement } from "./judgement.ts";
 import { Poller } from "./poller.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { Reader } from "./reader.ts";
@@ -27,8 +27,8 @@ export interface TailEnv {
   clock: Clock;
   random: Random;
   timing?: Partial<Timing>;
-  /** Only for tests that prove that a defect is caught. */
-  mutants?: ReadonlySet<Mutant>;
+  /** Tests plant defects in it and prove that they are caught. */
+  judgement?: Partial<Judgement>;
 }
 
 const sweepEvery = 60_000;
@@ -56,7 +56,7 @@ class FileTailer implements Tailer, Context {
   readonly descriptors: Descriptors;
   readonly discovery: Discovery;
   readonly timing: Timing;
-  readonly mutants: ReadonlySet<Mutant>;
+  readonly judgement: Judgement;
   readonly #arrivals: Arrivals;
   readonly #rotation: Rotation;
   readonly #poller: Poller;
@@ -79,17 +79,13 @@ class FileTailer implements Tailer, Context {
     this.clock = env.clock;
     this.random = env.random;
     this.timing = { ...defaultTiming, ...env.timing };
-    this.mutants = env.mutants ?? new Set();
+    this.judgement = { ...judgement, ...env.judgement };
     this.descriptors = new Descriptors(env.fs, options.maxOpenFiles, (file) => this.#awake(file));
     this.discovery = new Discovery(env.fs, options.paths, options.exclude);
     this.#arrivals = new Arrivals(this);
     this.#rotation = new Rotation(this, this.#arrivals);
     this.#poller = new Poller(this, this.#rotation);
-    this.#reader = new Reader(
-      options,
-      (event) => this.#onEvent(event),
-      !this.mutants.has("ignore-truncation") && !this.mutants.has("no-marker"),
-    );
+    this.#reader = new Reader(options, (event) => this.#onEvent(event), this.judgement);
     this.#watch = new DirectoryWatch(env.fs, env.clock, options.watch && !options.once, {
       hint: (path) => this.#hint(path),
       restTime: () => Math.max(shortestRest, this.registry.byPath.size * restPerFile),
@@ -331,9 +327,8 @@ class FileTailer implements Tailer, Context {
     const { multiline, once } = this.options;
     const flushGroup =
       multiline !== null && (once || file.source!.closed || now - file.lastData >= multiline.timeoutMs);
-    const ended = file.source instanceof FifoSource && file.source.ended;
-    const final = file.final;
-    if (ended || file.source!.closed || this.mutants.has("flush-by-timer")) file.final = true;
+    const { final } = file;
+    file.final = this.judgement.isFinal(file, file.source!);
     const result = this.#reader.read(file, file.source!, { records, flushGroup });
     file.final = final;
     return result;

@@ -111,8 +111,8 @@ const mutants: Mutant[] = [
   },
   {
     name: "the old file is dropped at its rename",
-    file: "src/tail/rotation.ts",
-    edits: [['if (mutants.has("drop-at-rename"))', "if (mutants)"]],
+    file: "src/tail/judgement.ts",
+    edits: [["endsWithName: (file) => file.complete", "endsWithName: () => true"]],
     campaign: ["faults/kill-agent.solo.test.ts", "at-least-once"],
   },
 ];

@@ -3,7 +3,8 @@ import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node
 import type { Clock } from "../../src/runtime.ts";
 import type { FileState } from "../../src/state/types.ts";
 import type { Fs } from "../../src/tail/fs.ts";
-import { createTailer, type TailEnv } from "../../src/tail/tailer.ts";
+import type { Judgement } from "../../src/tail/judgement.ts";
+import { createTailer } from "../../src/tail/tailer.ts";
 import type { Tailer, TailOptions } from "../../src/tail/types.ts";
 import { defaults } from "./follower.ts";
 import { ManualClock, MemoryFs } from "./memory-fs.ts";
@@ -92,7 +93,7 @@ export class Model {
   readonly trace: string[] = [];
   readonly #path: string;
   readonly #world: World;
-  readonly #mutants: TailEnv["mutants"];
+  readonly #judgement: Partial<Judgement>;
   readonly #options: TailOptions;
   #tailer: Tailer | null = null;
   #journal = new Map<string, FileState>();
@@ -110,9 +111,9 @@ export class Model {
   #flying: { file: number; to: number; key: string; records: { number: number; end: number }[] }[] = [];
   #recent: { key: string; number: number; end: number }[] = [];
 
-  constructor(world: World, mutants: TailEnv["mutants"] = new Set(), makeDisk = memoryDisk) {
+  constructor(world: World, judgement: Partial<Judgement> = {}, makeDisk = memoryDisk) {
     this.#world = world;
-    this.#mutants = mutants;
+    this.#judgement = judgement;
     this.disk = makeDisk((content) => {
       const missing = numbersIn(content).filter((number) => !this.#delivered.has(number) && !this.#onDisk(number));
       if (this.#tailer && missing.length > 0)
@@ -237,7 +238,7 @@ export class Model {
       fs: this.disk.fs,
       clock: this.disk.clock,
       random: Math.random,
-      ...(this.#mutants ? { mutants: this.#mutants } : {}),
+      judgement: this.#judgement,
     });
     this.#tailer = tailer;
     tailer.onEvent((event) =>

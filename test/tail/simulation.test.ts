@@ -4,8 +4,9 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { Mutant } from "../../src/tail/context.ts";
+import type { Judgement } from "../../src/tail/judgement.ts";
 import { type Action, Model, type World } from "./model.ts";
+import { planted } from "./planted.ts";
 import { realDisk } from "./real-disk.ts";
 
 const action: fc.Arbitrary<Action> = fc.oneof(
@@ -44,18 +45,18 @@ const cases = fc.tuple(world, fc.array(action, { minLength: 5, maxLength: 50, si
 
 const full = process.env.LOGAGENT_CAMPAIGN === "full";
 
-async function check(runs: number, mutants: Mutant[] = []): Promise<fc.RunDetails<[[World, Action[]]]>> {
+async function check(runs: number, judgement?: Partial<Judgement>): Promise<fc.RunDetails<[[World, Action[]]]>> {
   const seed = process.env.LOGAGENT_SIM_SEED;
   return await fc.check(
     fc.asyncProperty(cases, async ([world, actions]) => {
-      const model = new Model(world, new Set(mutants));
+      const model = new Model(world, judgement);
       await model.run(actions);
       if (model.problems.length > 0)
         throw new Error(`${model.problems.slice(0, 5).join("\n")}\n${model.trace.slice(-120).join("\n")}`);
     }),
     {
       numRuns: runs,
-      endOnFailure: mutants.length > 0,
+      endOnFailure: judgement !== undefined,
       ...(seed ? { seed: Number(seed) } : {}),
       ...(process.env.LOGAGENT_SIM_PATH ? { path: process.env.LOGAGENT_SIM_PATH } : {}),
     },
@@ -79,7 +80,7 @@ test("the same over the real file system", async () => {
     fc.asyncProperty(world, fc.array(action, { minLength: 5, maxLength: 30, size: "max" }), async (world, actions) => {
       const disk = realDisk();
       try {
-        const model = new Model(world, new Set(), () => disk);
+        const model = new Model(world, {}, () => disk);
         await model.run(actions);
         if (model.problems.length > 0)
           throw new Error(`${model.problems.slice(0, 5).join("\n")}\n${model.trace.slice(-120).join("\n")}`);
@@ -101,17 +102,9 @@ test("the same over the real file system", async () => {
 }, 2_000_000);
 
 // Each defect must be found by the same oracle, or the simulation is decoration.
-const planted: Mutant[] = [
-  "ignore-truncation",
-  "drop-at-rename",
-  "no-marker",
-  "forget-copy",
-  "flush-by-timer",
-  "ignore-birth",
-];
-for (const mutant of planted) {
-  test(`the simulation finds the planted defect: ${mutant}`, async () => {
-    const result = await check(1500, [mutant]);
+for (const [defect, judgement] of Object.entries(planted)) {
+  test(`the simulation finds the planted defect: ${defect}`, async () => {
+    const result = await check(1500, judgement);
     expect(result.failed).toBe(true);
   }, 120_000);
 }

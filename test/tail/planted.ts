@@ -1,0 +1,16 @@
+/** Defects to plant in the tailer's judgement: each must be found by the simulation's oracle. */
+import { matchContent } from "../../src/tail/content.ts";
+import { sameFile } from "../../src/tail/identity.ts";
+import type { Judgement } from "../../src/tail/judgement.ts";
+
+export const planted: Record<string, Partial<Judgement>> = {
+  "truncation is ignored": { shrank: () => false, isStill: () => true, keepsRead: () => true },
+  "the old file is dropped at its rename": { endsWithName: () => true },
+  "what lies before the position is not compared": {
+    match: (content, expected) => matchContent(content, { ...expected, marker: null }),
+    keepsRead: () => true,
+  },
+  "the copy is forgotten": { recover: () => false },
+  "an incomplete line is flushed": { isFinal: () => true },
+  "the birth time is ignored": { sameFile: (a, b) => sameFile(a, b, false) },
+};
