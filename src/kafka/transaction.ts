@@ -206,7 +206,7 @@ async function untilAnswered<T>(environment: TransactionEnvironment, step: Step<
       trouble = error instanceof Error ? error.message : String(error);
     }
     log.debug(`${what}: trying again`, { attempt, trouble });
-    await sleep(clock, quick ? backoff(attempt + 1, random, 2, 50) : backoff(attempt + 1, random), signal);
+    await sleep(clock, quick ? backoff(attempt + 1, random, 1, 50) : backoff(attempt + 1, random), signal);
   }
 }
 

@@ -242,6 +242,7 @@ export class Agent {
     const { clock } = this.options;
     while (!(this.reached && inputs.finished && this.positions.allIdle)) {
       if (this.ended.signal.aborted) return;
+      if (this.reached && inputs.finished) this.options.delivery.finish();
       await sleep(clock, 10);
     }
     this.endRun({ deadline: this.config.timeout });

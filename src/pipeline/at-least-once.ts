@@ -70,6 +70,8 @@ export class AtLeastOnce implements Delivery {
 
   appended(): void {}
 
+  finish(): void {}
+
   async stop(timeout: number): Promise<boolean> {
     const flushed = await this.sink.flush(timeout);
     this.stopping = true;

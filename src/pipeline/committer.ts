@@ -92,8 +92,8 @@ export class Committer {
       if (this.journalFailed && delta !== null) await checkpoint();
       const durable = delta === null || this.journalFailed ? Promise.resolve() : checkpoint();
       durable.catch(() => {});
-      if (cut !== null) await coordinator.addPartitions(producer, partitionsOf(cut));
-      const parts = [durable, cut === null ? null : this.options.sink.send(cut), this.commitNumber(producer, n)];
+      // The number goes ahead: behind the lines it would wait in the connection until the broker has taken them all.
+      const parts = [durable, this.commitNumber(producer, n), cut === null ? null : this.sendLines(producer, cut)];
       const results = await Promise.allSettled(parts);
       const failed = results.find((result) => result.status === "rejected");
       if (failed) throw failed.reason;
@@ -140,6 +140,11 @@ export class Committer {
     if (this.journalFailed) return; // it has paused already
     await sleep(clock, backoff(attempt + 1, random, 20, 2000), abort.signal);
     abort.signal.throwIfAborted();
+  }
+
+  private async sendLines(producer: ProducerIdentity, cut: Cut): Promise<void> {
+    await this.options.coordinator.addPartitions(producer, partitionsOf(cut));
+    await this.options.sink.send(cut);
   }
 
   private async commitNumber(producer: ProducerIdentity, n: number): Promise<void> {

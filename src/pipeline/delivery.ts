@@ -19,6 +19,8 @@ export interface Delivery {
   onRoom(f: () => void): void;
   /** `bytes` of a file were appended to the sink. */
   appended(topic: string, bytes: number): void;
+  /** No lines come any more: what was appended need not wait for others. */
+  finish(): void;
   /**
    * Waits at most `timeout` ms until everything appended is settled (the result says whether it is), then writes the
    * last checkpoint.

@@ -64,6 +64,8 @@ export class ExactlyOnce implements Delivery {
   private readonly refused = new Set<string>();
   private room = () => {};
   private stopping = false;
+  /** No lines come any more. */
+  private finished = false;
   private requestStop = () => {};
   private readonly stopRequested = new Promise<void>((resolve) => {
     this.requestStop = resolve;
@@ -124,6 +126,11 @@ export class ExactlyOnce implements Delivery {
     if (first || !this.hasRoom(topic)) this.wake.ring();
   }
 
+  finish(): void {
+    this.finished = true;
+    this.wake.ring();
+  }
+
   /** The transaction has its size, or the memory for more is taken. */
   private get full(): boolean {
     if (this.bytes >= this.options.transactionBytes) return true;
@@ -180,7 +187,7 @@ export class ExactlyOnce implements Delivery {
       if (this.stopping) return "stop";
       const now = clock.monotonic();
       const due = this.firstAppend === null ? Number.POSITIVE_INFINITY : this.firstAppend + transactionInterval;
-      if (this.full || now >= due) return "lines";
+      if (this.full || now >= due || (this.finished && this.bytes > 0)) return "lines";
       const recommit = this.committer.lastCommit + recommitInterval;
       if (now >= recommit) return "recommit";
       await this.wake.sleep(Math.min(due, recommit) - now);
@@ -214,7 +221,8 @@ export class ExactlyOnce implements Delivery {
       if (await this.committer.transact(n, null, null)) break;
       await this.committer.backOff(attempt);
     }
-    await this.committer.durably(() => journal.updateHeader({ nonces: [this.nonce] }));
+    // Only tidies up: the first lines need not wait for it, and what ends the agent they will meet as well.
+    this.committer.durably(() => journal.updateHeader({ nonces: [this.nonce] })).catch(() => {});
   }
 
   /** A checkpoint that is true without a transaction, since it moves over no line that goes to Kafka; its number. */

@@ -32,9 +32,11 @@ async function start(
   { kafka, files, disk }: World,
   recover: "repeat" | "skip" | null = null,
   clock: Clock = fastClock,
+  { once = false, transactionInterval = 2 } = {},
 ) {
   const journal = await openJournal(disk);
   const sink = new MemoryTransactionalSink(kafka);
+  const one = input("i", ["a"]);
   const delivery = new ExactlyOnce({
     sink,
     coordinator: kafka.coordinator(),
@@ -44,12 +46,12 @@ async function start(
     log: silentLog,
     metrics: noMetrics,
     transactionBytes: 6,
-    transactionInterval: 2,
+    transactionInterval,
     recover,
     abort: new AbortController(),
   });
   const agent = new Agent({
-    config: configOf([input("i", ["a"])], { drainTimeout: 500_000 }),
+    config: configOf([{ ...one, tail: { ...one.tail, once } }], { drainTimeout: 500_000, timeout: 500_000, once }),
     journal,
     delivery,
     createTailer: (options) => new MemoryTailer(options, files),
@@ -80,6 +82,14 @@ describe("exactly once", () => {
     const journal = await openJournal(here.disk);
     expect(Number(here.kafka.offsets.get("t")?.offset)).toBe(journal.confirmed);
     expect(journal.pending).toEqual([]);
+  });
+
+  test("the last lines of --once do not wait for the interval", async () => {
+    const here = world();
+    here.files.append("a", "x\n");
+    const run = await start(here, null, systemClock, { once: true, transactionInterval: 1_000_000 });
+    expect(await run.ended).toBe(0);
+    expect(here.kafka.committed).toEqual(["x"]);
   });
 
   test("every line once whatever request or answer is lost, late or fenced, whenever the agent is killed", async () => {
