@@ -27,9 +27,9 @@ export default defineCommand({
   async run({ flags }) {
     const { readStatus, statePath } = await import("./status/read.ts");
     const path = statePath(flags.state, flags.config);
-    const before = flags.rate === undefined ? null : readStatus(path);
+    const before = flags.rate === undefined ? null : await readStatus(path);
     if (flags.rate !== undefined) await new Promise((resolve) => setTimeout(resolve, flags.rate));
-    const now = readStatus(path);
+    const now = await readStatus(path);
     const files = now.files
       .filter((file) => flags.done || file.status !== "done")
       .map((file) => ({ ...file, ...(before ? { bytesPerSecond: rate(file, before.files, flags.rate!) } : {}) }));

@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { LogagentError } from "../errors.ts";
 import { type Clock, sleep, systemClock } from "../runtime.ts";
 import { isCode } from "./files.ts";
 import { bootId, processExists, processStart } from "./machine.ts";
+import { isPresent, removeSocket, showPresence } from "./presence.ts";
 
 /** Who holds a lock file. */
 export interface Owner {
@@ -14,6 +15,8 @@ export interface Owner {
   started: string | null;
   /** Tells two locks of one process apart. */
   token: string;
+  /** Name of the socket beside the lock on which the owner listens; null where there are none. */
+  socket: string | null;
 }
 
 export interface Lock {
@@ -30,33 +33,73 @@ const takeoverCheck = 100;
  * The file appears with its content at once: a complete temporary file is linked to the name, which fails when the name
  * exists (the O_EXCL of links). A stale lock is first renamed away; who finds that it renamed another lock than the
  * one it judged puts it back, and each new owner looks once more after a moment whether the lock is still its own.
+ *
+ * Whether an owner lives is asked of the kernel by its socket (`presence.ts`), which is there before the lock is. Process
+ * ids, which mean nothing in another container, only decide where there are no sockets.
  */
 export async function acquireLock(path: string, clock: Clock = systemClock): Promise<Lock> {
   const token = randomBytes(8).toString("hex");
-  const own: Owner = { pid: process.pid, boot: bootId(), started: processStart(process.pid), token };
+  const own: Owner = { pid: process.pid, boot: bootId(), started: processStart(process.pid), token, socket: null };
+  let leave: (() => void) | null = null;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    for (let tries = 0; tries < 100; tries++) {
-      if (create(path, own)) return held(path, own);
-      const owner = readOwner(path);
-      if (owner === "gone") continue;
-      if (owner !== "garbage" && isAlive(owner)) throw lockedBy(path, owner);
-      moveAway(path, owner, token);
-      if (!create(path, own)) continue;
-      await sleep(clock, takeoverCheck);
-      if (isHeldBy(path, own)) return held(path, own);
-    }
+    const socket = `${basename(path)}.${token}.socket`;
+    leave = await showPresence(join(dirname(path), socket));
+    if (leave !== null) own.socket = socket;
+    await take(path, own, clock);
+    await sweep(path);
+    return held(path, own, leave);
   } catch (error) {
+    leave?.();
     if (error instanceof LogagentError) throw error;
     throw new LogagentError("STATE_IO", `locking the state with ${path} failed: ${(error as Error).message}`, error);
+  }
+}
+
+async function take(path: string, own: Owner, clock: Clock): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    if (create(path, own)) return;
+    const owner = readOwner(path);
+    if (owner === "gone") continue;
+    if (owner !== "garbage" && (await isAlive(path, owner))) throw lockedBy(path, owner);
+    moveAway(path, owner, own.token);
+    if (owner !== "garbage" && owner.socket) removeSocket(join(dirname(path), owner.socket));
+    if (!create(path, own)) continue;
+    await sleep(clock, takeoverCheck);
+    if (isHeldBy(path, own)) return;
   }
   throw new LogagentError("STATE_LOCKED", `locking the state with ${path} failed: other agents keep taking it`);
 }
 
-/** True while the process that wrote the lock runs: the same boot, and a process of that id with that start time. */
-export function isAlive(owner: Owner): boolean {
+/** Removes the sockets of starts that were killed before they had the lock. */
+async function sweep(path: string): Promise<void> {
+  const directory = dirname(path);
+  for (const name of readdirSync(directory)) {
+    if (!name.startsWith(`${basename(path)}.`) || !name.endsWith(".socket")) continue;
+    if ((await isPresent(join(directory, name))) === false) removeSocket(join(directory, name));
+  }
+}
+
+/** The process id of the lock's owner while it runs, else null. Never throws. */
+export async function runningOwner(path: string): Promise<number | null> {
+  try {
+    const owner = readOwner(path);
+    return typeof owner === "object" && (await isAlive(path, owner)) ? owner.pid : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The same boot, and somebody listens at the owner's socket or, without one, its process exists. */
+async function isAlive(path: string, owner: Owner): Promise<boolean> {
   const boot = bootId();
   if (boot !== null && owner.boot !== null && boot !== owner.boot) return false;
+  const present = owner.socket ? await isPresent(join(dirname(path), owner.socket)) : null;
+  return present ?? isProcess(owner);
+}
+
+/** A process of that id with that start time is seen from here. */
+function isProcess(owner: Owner): boolean {
   if (!processExists(owner.pid)) return false;
   const started = processStart(owner.pid);
   return started === null || owner.started === null || started === owner.started;
@@ -122,7 +165,7 @@ function isHeldBy(path: string, own: Owner): boolean {
   return typeof owner === "object" && owner.token === own.token;
 }
 
-function held(path: string, own: Owner): Lock {
+function held(path: string, own: Owner, leave: (() => void) | null): Lock {
   return {
     release() {
       try {
@@ -130,13 +173,15 @@ function held(path: string, own: Owner): Lock {
       } catch {
         // A lock that stays behind is stale: the next start takes it over.
       }
+      leave?.();
     },
   };
 }
 
 function lockedBy(path: string, owner: Owner): LogagentError {
+  const where = isProcess(owner) ? "" : " of another container";
   return new LogagentError(
     "STATE_LOCKED",
-    `locking the state failed: process ${owner.pid} uses it already (${path}); one state file serves one agent`,
+    `locking the state failed: process ${owner.pid}${where} uses it already (${path}); one state file serves one agent`,
   );
 }

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { readConfigFile } from "../../config/file.ts";
 import { LogagentError } from "../../errors.ts";
 import { defaultStatePath } from "../../state/default-path.ts";
-import { isAlive, type Owner } from "../../state/lock.ts";
+import { runningOwner } from "../../state/lock.ts";
 import { type Replay, replay, stateAt } from "../../state/replay.ts";
 import type { FileState } from "../../state/types.ts";
 
@@ -42,7 +42,7 @@ export function statePath(flag: string | undefined, configFile: string | undefin
 }
 
 /** Throws LogagentError STATE_IO when there is no journal, STATE_DAMAGED when it cannot be read. */
-export function readStatus(path: string): AgentStatus {
+export async function readStatus(path: string): Promise<AgentStatus> {
   let bytes: Buffer;
   let written: string;
   try {
@@ -61,7 +61,14 @@ export function readStatus(path: string): AgentStatus {
     throw new LogagentError("STATE_DAMAGED", `reading the state ${path}: it is damaged`);
   const files = [...state.values()].map(fileStatus);
   files.sort((a, b) => (a.input === b.input ? (a.path < b.path ? -1 : 1) : a.input < b.input ? -1 : 1));
-  return { agent: header.agent, pid: runningPid(path), state: path, written, checkpoint: confirmed, files };
+  return {
+    agent: header.agent,
+    pid: await runningOwner(`${path}.lock`),
+    state: path,
+    written,
+    checkpoint: confirmed,
+    files,
+  };
 }
 
 function read(path: string, bytes: Buffer): Replay {
@@ -101,13 +108,4 @@ function locate(file: FileState): { path: string; size: number } | null {
     // A directory that is gone or unreadable: the file cannot be found.
   }
   return null;
-}
-
-function runningPid(path: string): number | null {
-  try {
-    const owner = JSON.parse(readFileSync(`${path}.lock`, "utf8")) as Owner;
-    return isAlive(owner) ? owner.pid : null;
-  } catch {
-    return null;
-  }
 }
