@@ -7,7 +7,7 @@ import { createProducer, type ProducerOptions } from "../../src/kafka/producer.t
 import type { Batch, Outcome, Route, Sink, SinkEvent } from "../../src/kafka/sink.ts";
 import type { Lines, Range } from "../../src/lines.ts";
 import { silentLog } from "../../src/observe/log.ts";
-import { systemClock } from "../../src/runtime.ts";
+import { type Clock, systemClock } from "../../src/runtime.ts";
 import { makeLine, readLine } from "../support/lines.ts";
 import { stableEnds } from "./stable.ts";
 
@@ -59,7 +59,7 @@ export class TestProducer {
   private position = 0;
   private written = 0;
 
-  constructor(brokers: string, options: Partial<ProducerOptions> = {}) {
+  constructor(brokers: string, options: Partial<ProducerOptions> = {}, clock: Clock = systemClock) {
     const all = { ...producerDefaults, onEvent: (event: SinkEvent) => this.events.push(event), ...options };
     const connection = {
       brokers: brokers.split(","),
@@ -68,7 +68,7 @@ export class TestProducer {
       requestTimeout: all.requestTimeout ?? 2_000,
     };
     this.client = createClient(connection, silentLog);
-    this.sink = createProducer(this.client, all, systemClock, Math.random, silentLog);
+    this.sink = createProducer(this.client, all, clock, Math.random, silentLog);
     this.sink.onSettled((batch, outcome) => {
       this.settled.push({ batch, outcome });
       for (const range of batch.ranges) this.ranges.add(range);

@@ -9,7 +9,7 @@ import type { Printer } from "./printer.ts";
 import { findTopics, partitionsOf, type TopicSelection } from "./topics.ts";
 
 /** How often (ms) a reader that follows looks for new partitions and, with a pattern, new topics. */
-const discoveryInterval = 30_000;
+const discoveryDefault = 30_000;
 
 export interface DirectOptions {
   selection: TopicSelection;
@@ -20,6 +20,8 @@ export interface DirectOptions {
   fetch: FetchOptions;
   /** Milliseconds without an answer after which a one-shot read gives up, and the start in any case. */
   timeout: number;
+  /** Milliseconds between looks for new partitions and topics; default 30 000. */
+  discoveryInterval?: number;
 }
 
 /** Resolves when the range is read, the printer is done or `signal` fires. */
@@ -50,7 +52,7 @@ export async function consumeDirect(
   );
   const stop = () => fetcher.close();
   signal.addEventListener("abort", stop, { once: true });
-  const discovery = follows ? setInterval(() => void discover(), discoveryInterval) : null;
+  const discovery = follows ? setInterval(() => void discover(), options.discoveryInterval ?? discoveryDefault) : null;
   const known = new Set(partitions.map(({ topic, partition }) => `${topic}/${partition}`));
 
   const discover = async () => {

@@ -17,7 +17,7 @@ import { findTopics, type TopicSelection } from "./topics.ts";
 const commitInterval = 1000;
 const retryDelay = 1000;
 /** How often (ms) the group's leader looks for new partitions and every member for new topics of a pattern. */
-const discoveryInterval = 30_000;
+const discoveryDefault = 30_000;
 
 export interface GroupReadOptions {
   selection: TopicSelection;
@@ -27,6 +27,8 @@ export interface GroupReadOptions {
   fetch: FetchOptions;
   group: GroupOptions;
   timeout: number;
+  /** Milliseconds between looks for new partitions and topics; default 30 000. */
+  discoveryInterval?: number;
 }
 
 /** Resolves when `signal` fires, the printer is done or, with `exitAtEnd`, every partition that is ours is read. */
@@ -99,7 +101,7 @@ async function oneGeneration(
     if (now === null) return;
     const isNew = member.isLeader ? signatureOf(now) !== signature : namesOf(now) !== namesOf(topics);
     if (isNew) interrupt();
-  }, discoveryInterval);
+  }, options.discoveryInterval ?? discoveryDefault);
 
   /** Per partition: the next offset to read, once all before it was printed. */
   const printed = new Map<string, TopicPartition & { offset: number }>();
