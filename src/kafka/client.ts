@@ -41,6 +41,8 @@ export interface ApiRequest<T> {
   /** The first bytes of a given buffer are free: the client writes its header there, so that one write sends all. */
   headroom?: number;
   parse: (reader: Reader) => T;
+  /** Where a response of several pieces is put, at least so many bytes; default: a buffer of its own. */
+  receiveInto?: (bytes: number) => Buffer;
   /** False for Produce with acks=0: resolves with undefined when the socket took the bytes. Default true. */
   expectResponse?: boolean;
   /** Milliseconds, over the client's default. A connection whose request timed out is closed. */

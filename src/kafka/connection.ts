@@ -1,40 +1,39 @@
 /**
- * One connection to one broker, from the TCP handshake to its end. Frames requests itself, so that a large body goes to
- * the socket without a copy; kafkajs does sockets, SASL, response framing and throttling. A connection on which anything
- * timed out or failed is over: all its requests are rejected and a new object takes its place.
+ * One connection to one broker, from the TCP handshake to its end. Requests and responses are framed here, so that large
+ * ones are not copied; kafkajs connects and authenticates. A connection on which anything timed out or failed is over: all
+ * its requests are rejected and a new object takes its place.
  */
-import net from "node:net";
-import tls from "node:tls";
 import type { Log } from "../observe/log.ts";
+import { type ApiVersions, apiVersions } from "./api-versions.ts";
 import type { ApiRequest, ClientOptions } from "./client.ts";
 import { ConnectionError, type ConnectionStage, classifyConnectionError } from "./connection-error.ts";
-import { KafkaError } from "./errors.ts";
-import { type KafkajsConnection, type KafkajsSocketOptions, kafkajsLogger, newConnection } from "./kafkajs.ts";
-import { Reader, Writer } from "./wire.ts";
+import { type KafkajsConnection, kafkajsLogger, newConnection } from "./kafkajs.ts";
+import { writeRequest } from "./request-frame.ts";
+import { FrameError, ResponseFramer } from "./response-framer.ts";
+import { openSocket, saslOptions, tlsOptions } from "./socket.ts";
+import { Reader } from "./wire.ts";
 
 const SASL_AUTHENTICATE = 36;
 
-export interface VersionRange {
-  minVersion: number;
-  maxVersion: number;
-}
-
 interface InFlight {
   deadline: number;
+  receiveInto: ((bytes: number) => Buffer) | undefined;
   reject: (error: Error) => void;
 }
 
 export class Connection {
   readonly broker: string;
-  /** Which versions of which API (by key) the broker speaks; filled by `open`. */
-  versions: Record<number, VersionRange> = {};
+  /** What the broker speaks; filled by `open`. */
+  versions: ApiVersions = {};
   /** Set once the connection is over. */
   closed: ConnectionError | null = null;
   private readonly inner: KafkajsConnection;
   private readonly options: ClientOptions;
   private readonly clientId: Buffer;
   private readonly onClose: (error: ConnectionError) => void;
-  private readonly inFlight = new Set<InFlight>();
+  /** By correlation id; kafkajs keeps its own requests (SASL) to itself. */
+  private readonly inFlight = new Map<number, InFlight>();
+  private readonly framer: ResponseFramer;
   private stage: ConnectionStage = "connecting";
   private timer: ReturnType<typeof setTimeout> | null = null;
 
@@ -49,17 +48,31 @@ export class Connection {
     this.options = options;
     this.onClose = onClose;
     this.clientId = Buffer.from(options.clientId);
-    this.inner = newConnection({
-      host,
-      port,
-      clientId: options.clientId,
-      logger: kafkajsLogger(log),
-      socketFactory,
-      connectionTimeout: options.connectTimeout ?? 10_000,
-      requestTimeout: options.requestTimeout ?? 30_000,
-      enforceRequestTimeout: false,
-      ssl: options.tls ? tlsOptions(options.tls) : null,
-      sasl: options.sasl ? saslOptions(options.sasl) : null,
+    this.inner = newConnection(
+      {
+        host,
+        port,
+        clientId: options.clientId,
+        logger: kafkajsLogger(log),
+        socketFactory: openSocket,
+        connectionTimeout: options.connectTimeout ?? 10_000,
+        requestTimeout: options.requestTimeout ?? 30_000,
+        enforceRequestTimeout: false,
+        ssl: options.tls ? tlsOptions(options.tls) : null,
+        sasl: options.sasl ? saslOptions(options.sasl) : null,
+      },
+      (chunk) => this.receive(chunk),
+    );
+    const { requestQueue } = this.inner;
+    this.framer = new ResponseFramer({
+      allocate: (correlationId, bytes) => {
+        this.expected(correlationId);
+        return this.inFlight.get(correlationId)?.receiveInto?.(bytes) ?? Buffer.allocUnsafeSlow(bytes);
+      },
+      received: (correlationId, payload) => {
+        this.expected(correlationId);
+        requestQueue.fulfillRequest({ correlationId, payload, size: payload.length });
+      },
     });
   }
 
@@ -138,14 +151,11 @@ export class Connection {
     }
     return new Promise<T>((resolve, reject) => {
       const expectResponse = request.expectResponse !== false;
-      const entry: InFlight = {
-        deadline: performance.now() + (request.timeout ?? this.options.requestTimeout ?? 30_000),
-        reject,
-      };
-      this.inFlight.add(entry);
-      this.watch(entry.deadline);
-      const done = () => this.inFlight.delete(entry);
+      const deadline = performance.now() + (request.timeout ?? this.options.requestTimeout ?? 30_000);
       const correlationId = this.inner.nextCorrelationId();
+      this.inFlight.set(correlationId, { deadline, receiveInto: request.receiveInto, reject });
+      this.watch(deadline);
+      const done = () => this.inFlight.delete(correlationId);
       this.inner.requestQueue.push({
         entry: {
           apiKey: request.key,
@@ -171,7 +181,7 @@ export class Connection {
         expectResponse,
         requestTimeout: null,
         sendRequest: () => {
-          this.write(request, correlationId, (error) => {
+          writeRequest(this.inner.socket, request, correlationId, this.clientId, (error) => {
             if (expectResponse) return;
             done();
             if (error) reject(this.classify(error));
@@ -182,47 +192,19 @@ export class Connection {
     });
   }
 
-  /** Request header v1, or v2 when flexible: https://kafka.apache.org/protocol.html#protocol_messages */
-  private write<T>(request: ApiRequest<T>, correlationId: number, written: (error?: Error | null) => void): void {
-    const { socket } = this.inner;
-    const { body } = request;
-    const headerBytes = 4 + 10 + this.clientId.length + (request.flexible ? 1 : 0);
-    if (typeof body === "function") {
-      const writer = new Writer(512).int32(0);
-      this.header(writer, request, correlationId);
-      body(writer);
-      const frame = writer.finish();
-      frame.writeInt32BE(frame.length - 4, 0);
-      socket.write(frame, written);
-      return;
+  private receive(chunk: Buffer): void {
+    if (this.closed) return;
+    try {
+      this.framer.push(chunk);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      this.fail(this.classify(error));
     }
-    const headroom = request.headroom ?? 0;
-    if (headroom >= headerBytes && !request.flexible) {
-      const at = headroom - headerBytes;
-      body.writeInt32BE(body.length - at - 4, at);
-      body.writeInt16BE(request.key, at + 4);
-      body.writeInt16BE(request.version, at + 6);
-      body.writeInt32BE(correlationId, at + 8);
-      body.writeInt16BE(this.clientId.length, at + 12);
-      body.set(this.clientId, at + 14);
-      socket.write(at === 0 ? body : body.subarray(at), written);
-      return;
-    }
-    const header = this.header(
-      new Writer(headerBytes).int32(headerBytes - 4 + body.length - headroom),
-      request,
-      correlationId,
-    ).finish();
-    socket.cork();
-    socket.write(header);
-    socket.write(headroom > 0 ? body.subarray(headroom) : body, written);
-    socket.uncork();
   }
 
-  private header<T>(writer: Writer, request: ApiRequest<T>, correlationId: number): Writer {
-    writer.int16(request.key).int16(request.version).int32(correlationId);
-    writer.int16(this.clientId.length).raw(this.clientId);
-    return request.flexible ? writer.noTags() : writer;
+  private expected(correlationId: number): void {
+    if (this.inner.requestQueue.inflight.has(correlationId)) return;
+    throw new FrameError(`a response came for request ${correlationId}, which is not under way: bytes were lost`);
   }
 
   /** One timer for all requests, armed for the earliest deadline and only while something is under way. */
@@ -233,7 +215,7 @@ export class Connection {
         this.timer = null;
         const now = performance.now();
         let next = Number.POSITIVE_INFINITY;
-        for (const entry of this.inFlight) next = Math.min(next, entry.deadline);
+        for (const entry of this.inFlight.values()) next = Math.min(next, entry.deadline);
         if (next <= now) this.fail(this.error("BROKER_UNAVAILABLE", "a request timed out, connection closed"));
         else if (next < Number.POSITIVE_INFINITY) this.watch(next);
       },
@@ -241,11 +223,6 @@ export class Connection {
       Math.max(1, Math.min(deadline - performance.now() + 1, 1000)),
     );
     this.timer.unref?.();
-  }
-
-  /** Sends nothing for a while, as the broker asked (KIP-219). */
-  throttle(milliseconds: number): void {
-    this.inner.requestQueue.maybeThrottle(milliseconds);
   }
 
   close(): void {
@@ -257,9 +234,10 @@ export class Connection {
     this.closed = error;
     if (this.timer) clearTimeout(this.timer);
     this.timer = null;
+    this.framer.stop();
     this.inner.requestQueue.destroy();
     this.inner.rejectRequests(error);
-    for (const entry of [...this.inFlight]) entry.reject(error);
+    for (const entry of [...this.inFlight.values()]) entry.reject(error);
     this.inFlight.clear();
     // While connecting only an error makes kafkajs end its connect timer, which would hold the process.
     if (this.stage === "connecting") this.inner.socket?.destroy(error);
@@ -282,48 +260,4 @@ export class Connection {
   markOpen(): void {
     this.stage = "open";
   }
-}
-
-/** Version 2 is the last before the flexible header, which brokers refuse in another way. */
-const apiVersions: ApiRequest<Record<number, VersionRange>> = {
-  name: "ApiVersions",
-  key: 18,
-  version: 2,
-  body: () => {},
-  parse(reader) {
-    const code = reader.int16();
-    if (code !== 0) throw new KafkaError(code, "asking for the broker's API versions");
-    const versions: Record<number, VersionRange> = {};
-    reader.array(() => {
-      const key = reader.int16();
-      versions[key] = { minVersion: reader.int16(), maxVersion: reader.int16() };
-    });
-    return versions;
-  },
-};
-
-function socketFactory({ host, port, ssl, onConnect }: KafkajsSocketOptions): net.Socket {
-  const socket = ssl
-    ? tls.connect({ host, port, ...(net.isIP(host) ? {} : { servername: host }), ...ssl }, onConnect)
-    : net.connect({ host, port }, onConnect);
-  socket.setNoDelay(true);
-  socket.setKeepAlive(true, 30_000);
-  return socket;
-}
-
-function tlsOptions(options: NonNullable<ClientOptions["tls"]>): Record<string, unknown> {
-  return {
-    ...(options.ca === undefined ? {} : { ca: options.ca }),
-    ...(options.cert === undefined ? {} : { cert: options.cert }),
-    ...(options.key === undefined ? {} : { key: options.key }),
-    rejectUnauthorized: !options.insecure,
-    ...(options.insecure ? { checkServerIdentity: () => undefined } : {}),
-  };
-}
-
-function saslOptions(options: NonNullable<ClientOptions["sasl"]>) {
-  if (options.mechanism === "oauthbearer") {
-    return { mechanism: "oauthbearer", oauthBearerProvider: async () => ({ value: await options.token() }) };
-  }
-  return { mechanism: options.mechanism, username: options.username, password: options.password };
 }

@@ -36,6 +36,8 @@ export interface FetchedPartition {
 }
 
 export interface FetchResponse {
+  /** Milliseconds (KIP-219). */
+  throttleMs: number;
   errorCode: number;
   partitions: FetchedPartition[];
 }
@@ -71,7 +73,7 @@ export function fetchRequest(
       writer.string(rack);
     },
     parse(reader) {
-      reader.int32();
+      const throttleMs = reader.int32();
       const errorCode = reader.int16();
       reader.int32();
       const partitions: FetchedPartition[] = [];
@@ -91,7 +93,7 @@ export function fetchRequest(
           });
         });
       });
-      return { errorCode, partitions };
+      return { throttleMs, errorCode, partitions };
     },
   };
 }

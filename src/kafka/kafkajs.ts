@@ -2,8 +2,8 @@
  * Everything of kafkajs that this program uses, declared and checked in one place. These are internals, so exactly one
  * version fits: another version or shape ends with a clear error before the first connection.
  *
- * kafkajs gives: sockets and TLS (`Connection.connect`), SASL with re-authentication (`authenticate`), framing of
- * responses (`processData`), correlation and throttling (`RequestQueue`). Requests are framed by `connection.ts`.
+ * kafkajs gives: connecting (`Connection.connect`), SASL with re-authentication (`authenticate`) and the requests under way
+ * (`RequestQueue`). What goes to the socket and comes from it is framed by `connection.ts`.
  */
 import type { Socket } from "node:net";
 import packageJson from "kafkajs/package.json" with { type: "json" };
@@ -64,8 +64,9 @@ interface KafkajsRequestQueue {
     requestTimeout: number | null;
     sendRequest: () => void;
   }): void;
-  /** Milliseconds for which nothing more is sent (KIP-219). */
-  maybeThrottle(milliseconds: number): void;
+  /** By correlation id, those of SASL too. */
+  inflight: ReadonlyMap<number, unknown>;
+  fulfillRequest(response: { correlationId: number; payload: Buffer; size: number }): void;
   destroy(): void;
 }
 
@@ -79,6 +80,10 @@ export interface KafkajsConnection {
   nextCorrelationId(): number;
   rejectRequests(error: Error): void;
   requestQueue: KafkajsRequestQueue;
+  /** Called with what the socket receives. */
+  processData(chunk: Buffer): void;
+  /** Set while a SASL token without a frame of its own is waited for, as brokers before Kafka 1.0 want it. */
+  authHandlers: unknown;
 }
 
 const Connection = untypedConnection as unknown as new (options: KafkajsConnectionOptions) => KafkajsConnection;
@@ -97,8 +102,6 @@ interface KafkajsLogEntry {
 
 /** Throws unless the installed kafkajs is the version and has the shape this program was written for. */
 export function checkKafkajs(version: string = packageJson.version): void {
-  const wrong = (what: string) =>
-    new LogagentError("BUG", `using kafkajs: this program needs kafkajs ${requiredVersion} unchanged, but ${what}`);
   if (version !== requiredVersion) throw wrong(`version ${version} is installed`);
   const methods = (of: unknown) => (of as { prototype?: Record<string, unknown> }).prototype ?? {};
   for (const name of [
@@ -113,16 +116,33 @@ export function checkKafkajs(version: string = packageJson.version): void {
   ]) {
     if (typeof methods(Connection)[name] !== "function") throw wrong(`Connection.${name} is missing`);
   }
-  for (const name of ["push", "maybeThrottle", "destroy", "fulfillRequest", "scheduleCheckPendingRequests"]) {
+  for (const name of ["push", "destroy", "fulfillRequest", "scheduleCheckPendingRequests"]) {
     if (typeof methods(RequestQueue)[name] !== "function") throw wrong(`RequestQueue.${name} is missing`);
   }
   if (typeof loggers.createLogger !== "function") throw wrong("createLogger is missing");
 }
 
-/** A connection that is not connected yet. Each object is used for one connection only. */
-export function newConnection(options: KafkajsConnectionOptions): KafkajsConnection {
+function wrong(what: string): LogagentError {
+  return new LogagentError(
+    "BUG",
+    `using kafkajs: this program needs kafkajs ${requiredVersion} unchanged, but ${what}`,
+  );
+}
+
+/**
+ * A connection that is not connected yet. Each object is used for one connection only. `receive` gets what the socket
+ * receives, instead of kafkajs's own framing, which gathers each response in fresh memory.
+ */
+export function newConnection(options: KafkajsConnectionOptions, receive: (chunk: Buffer) => void): KafkajsConnection {
   prepare();
-  return new Connection(options);
+  const connection = new Connection(options);
+  if (!(connection.requestQueue?.inflight instanceof Map)) throw wrong("RequestQueue.inflight is missing");
+  const { processData } = connection;
+  connection.processData = (chunk) => {
+    if (connection.authHandlers) processData.call(connection, chunk);
+    else receive(chunk);
+  };
+  return connection;
 }
 
 /** kafkajs's logger with everything sent to ours at debug; texts of requests are left out. */

@@ -79,6 +79,7 @@ export async function consumeDirect(
         await printer.breathe(false);
       }
       if (printer.done) break;
+      fetched.release();
       await printer.breathe(!fetcher.hasNext);
     }
   } finally {

@@ -171,6 +171,7 @@ async function readGeneration(
     }
     if (printer.done || isInterrupted()) return;
     mark(reader.position);
+    fetched.release();
     await printer.breathe(!fetcher.hasNext);
   }
 }

@@ -1,0 +1,31 @@
+/** The partitions a reader was given, and where it is in each. */
+
+export interface Assignment {
+  topic: string;
+  partition: number;
+  offset: number;
+  /** Exclusive; Infinity: follow for ever. */
+  end: number;
+}
+
+export interface PartitionState extends Assignment {
+  /** Node to read from instead of the leader; -1 is none. */
+  replica: number;
+  /** Not fetched before this time (`performance.now()`). */
+  readyAt: number;
+  /** Answers in a row without data although the broker says that the end lies behind. */
+  emptyAnswers: number;
+  /** Errors in a row of this partition alone, and when the first one came. */
+  failures: number;
+  failingSince: number;
+}
+
+export function newPartition(assignment: Assignment): PartitionState {
+  return { ...assignment, replica: -1, readyAt: 0, emptyAnswers: 0, failures: 0, failingSince: 0 };
+}
+
+/** For messages: the first three. */
+export function nameOf(states: readonly PartitionState[]): string {
+  const names = states.slice(0, 3).map(({ topic, partition }) => `${topic}/${partition}`);
+  return states.length > 3 ? `${names.join(", ")} and ${states.length - 3} more` : names.join(", ");
+}

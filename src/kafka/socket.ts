@@ -1,0 +1,33 @@
+/** Sockets and credentials for a broker, in the form kafkajs takes them. */
+import net from "node:net";
+import tls from "node:tls";
+import type { SaslOptions, TlsOptions } from "./client.ts";
+import type { KafkajsSasl, KafkajsSocketOptions } from "./kafkajs.ts";
+
+/** A TCP or TLS socket that is being connected; `onConnect` is called when TLS is up, too. */
+export function openSocket({ host, port, ssl, onConnect }: KafkajsSocketOptions): net.Socket {
+  const socket = ssl
+    ? tls.connect({ host, port, ...(net.isIP(host) ? {} : { servername: host }), ...ssl }, onConnect)
+    : net.connect({ host, port }, onConnect);
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, 30_000);
+  return socket;
+}
+
+/** Options of `tls.connect`. */
+export function tlsOptions(options: TlsOptions): Record<string, unknown> {
+  return {
+    ...(options.ca === undefined ? {} : { ca: options.ca }),
+    ...(options.cert === undefined ? {} : { cert: options.cert }),
+    ...(options.key === undefined ? {} : { key: options.key }),
+    rejectUnauthorized: !options.insecure,
+    ...(options.insecure ? { checkServerIdentity: () => undefined } : {}),
+  };
+}
+
+export function saslOptions(options: SaslOptions): KafkajsSasl {
+  if (options.mechanism === "oauthbearer") {
+    return { mechanism: "oauthbearer", oauthBearerProvider: async () => ({ value: await options.token() }) };
+  }
+  return { mechanism: options.mechanism, username: options.username, password: options.password };
+}
