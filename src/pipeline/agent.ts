@@ -58,7 +58,7 @@ export class Agent {
     this.config = options.config;
     this.wake = new Wake(options.clock);
     const { journal, log } = options;
-    this.destination = new Destination({ journal, log, onFatal: (error) => this.fail(error) });
+    this.destination = new Destination({ journal, log });
     this.lastProgress = options.clock.monotonic();
     this.runEnded = new Promise((resolve) => {
       this.endRun = resolve;
@@ -175,6 +175,7 @@ export class Agent {
         },
         putBack: (delta) => ledger.putBack(delta),
         topics: () => topics.ready,
+        bind: (batches) => this.destination.bind(batches),
         settled: (batch, outcome) => {
           this.lastProgress = clock.monotonic();
           this.destination.settled(batch, outcome);

@@ -96,6 +96,7 @@ export class AtLeastOnce implements Delivery {
     if (!delta) return;
     const n = journal.nextNumber();
     try {
+      await this.source?.bind([]);
       await journal.append({ n, base: journal.confirmed, confirmed: true, ...changes(delta) });
       metrics.count("checkpoints_total");
       if (this.failing) log.info("the state can be written again", { state: journal.path });

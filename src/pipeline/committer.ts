@@ -5,7 +5,7 @@
 import { backoff } from "../backoff.ts";
 import { LogagentError } from "../errors.ts";
 import { KafkaError } from "../kafka/errors.ts";
-import type { Cut, TransactionalSink } from "../kafka/sink.ts";
+import type { Batch, Cut, TransactionalSink } from "../kafka/sink.ts";
 import {
   type ProducerIdentity,
   partitionsOf,
@@ -33,6 +33,8 @@ export interface CommitterOptions {
   nonce: string;
   /** Topics on whose partition 0 the number is committed. */
   topics: () => readonly string[];
+  /** See `CheckpointSource.bind`. */
+  bind: (batches: readonly Batch[]) => Promise<void>;
   /** Ends all waits. */
   abort: AbortController;
 }
@@ -97,6 +99,7 @@ export class Committer {
       const results = await Promise.allSettled(parts);
       const failed = results.find((result) => result.status === "rejected");
       if (failed) throw failed.reason;
+      if (cut !== null) await this.keeping(this.options.bind(cut.batches));
       this.journalFailed = false;
       ending = true;
       await coordinator.end(producer, true);
@@ -161,10 +164,19 @@ export class Committer {
   private async writeCheckpoint(n: number, delta: Delta): Promise<void> {
     const { journal, metrics } = this.options;
     try {
-      await journal.append({ n, base: journal.confirmed, ...changes(delta) });
+      await this.keeping(journal.append({ n, base: journal.confirmed, ...changes(delta) }));
       metrics.count("checkpoints_total");
     } catch (error) {
       metrics.count("checkpoint_errors_total");
+      throw error;
+    }
+  }
+
+  /** Takes note when writing to the journal fails. */
+  private async keeping(written: Promise<void>): Promise<void> {
+    try {
+      await written;
+    } catch (error) {
       this.journalFailed = true;
       throw error;
     }

@@ -35,6 +35,8 @@ export interface CheckpointSource {
   take(): Delta | null;
   /** The checkpoint with this delta was not written. */
   putBack(delta: Delta): void;
+  /** Makes durable where settled batches went and these will go: before their checkpoint is true. Throws LogagentError STATE_IO. */
+  bind(batches: readonly Batch[]): Promise<void>;
   /** Told of every settled batch. */
   settled(batch: Batch, outcome: Outcome): void;
   /** Topics that may be written to by now. */

@@ -1,7 +1,7 @@
 /**
  * What the positions of the state belong to: the cluster and each input's topic. An input is bound to its topic by its
- * first record that Kafka acknowledged (in a transaction: committed) there, so that a topic that was merely mistyped
- * binds nothing.
+ * first record that Kafka acknowledged there, so that a topic that was merely mistyped binds nothing; in a transaction
+ * before that is committed, so that no kill leaves committed records of an input that is not bound.
  */
 import type { InputConfig } from "../config/types.ts";
 import type { Batch, Outcome } from "../kafka/sink.ts";
@@ -13,8 +13,6 @@ import { checkDestination } from "../state/open.ts";
 export interface DestinationOptions {
   journal: Journal;
   log: Log;
-  /** The journal is broken: the agent must stop. */
-  onFatal: (error: unknown) => void;
 }
 
 export class Destination {
@@ -22,6 +20,8 @@ export class Destination {
   private cluster: string | null = null;
   /** Bound inputs and their topics, written to the journal or about to be. */
   private readonly topics: Map<string, string>;
+  /** The journal lacks some of `topics`. */
+  private unwritten = false;
   /** Files of inputs that are not bound yet and have something on its way. */
   private readonly waiting = new Map<FileId, InputConfig>();
 
@@ -43,7 +43,12 @@ export class Destination {
     this.cluster = cluster;
     if (!renew) return this.check(inputs);
     for (const { name, topic } of inputs) if (this.topics.has(name)) this.topics.set(name, topic);
-    if (this.topics.size > 0) await this.write();
+    if (this.topics.size === 0) return;
+    const { journal, log } = this.options;
+    await this.write().catch((error) => {
+      if (journal.broken) throw error;
+      log.error(`${(error as Error).message}; the destination will be written with the next checkpoint`);
+    });
   }
 
   /** Records of the file go to the sink. */
@@ -51,28 +56,37 @@ export class Destination {
     if (this.topics.get(input.name) !== input.topic) this.waiting.set(file, input);
   }
 
-  /** Binds the inputs whose first record this is. */
+  /** Binds the inputs whose first record this is; durably with the next `bind`. */
   settled(batch: Batch, outcome: Outcome): void {
-    if (this.waiting.size === 0 || outcome.kind !== "acked" || batch.count === 0) return;
-    let changed = false;
+    if (outcome.kind === "acked") this.note(batch);
+  }
+
+  /** Makes durable what is bound, also by these batches, which are about to be committed. Errors as `Journal.updateHeader`. */
+  async bind(batches: readonly Batch[]): Promise<void> {
+    for (const batch of batches) this.note(batch);
+    if (this.unwritten) await this.write();
+  }
+
+  private note(batch: Batch): void {
+    if (this.waiting.size === 0 || batch.count === 0) return;
     for (const { file } of batch.ranges) {
       const input = this.waiting.get(file);
       if (input === undefined || input.topic !== batch.topic) continue;
       this.waiting.delete(file);
       this.topics.set(input.name, input.topic);
-      changed = true;
+      this.unwritten = true;
     }
-    if (changed) this.write().catch(this.options.onFatal);
   }
 
   private async write(): Promise<void> {
-    const { journal, log } = this.options;
+    const { journal } = this.options;
     const cluster = this.cluster ?? journal.header.cluster;
+    this.unwritten = false;
     try {
       await journal.updateHeader({ cluster, topics: Object.fromEntries(this.topics) });
     } catch (error) {
-      if (journal.broken) throw error;
-      log.error(`${(error as Error).message}; the destination will be written with a later one`);
+      this.unwritten = true;
+      throw error;
     }
   }
 }

@@ -76,7 +76,12 @@ export class ExactlyOnce implements Delivery {
     this.options = options;
     this.sink = options.sink;
     this.wake = new Wake(options.clock);
-    this.committer = new Committer({ ...options, nonce: this.nonce, topics: () => this.source?.topics() ?? [] });
+    this.committer = new Committer({
+      ...options,
+      nonce: this.nonce,
+      topics: () => this.source?.topics() ?? [],
+      bind: async (batches) => this.source?.bind(batches),
+    });
   }
 
   async open(connected: Promise<void>): Promise<ReadonlyMap<string, FileState>> {

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { endOffsets, type KafkaCluster, startKafka, uniqueTopic } from "../kafka/broker.ts";
 import { apiKeys, type FaultProxy, type Stage, startProxy } from "../kafka/proxy.ts";
+import { logagent } from "../support/process.ts";
 import { waitFor } from "../support/wait.ts";
 import { expectEveryLineOnce, withRig } from "./rig.ts";
 import { full } from "./seed.ts";
@@ -80,6 +81,28 @@ for (const name of requests) {
     });
   }, 180_000);
 }
+
+test("killed between an input's first commit and whatever comes next, it is bound to its topic", async () => {
+  const [topic, other] = [
+    await kafka.createTopic(uniqueTopic("bound"), 1),
+    await kafka.createTopic(uniqueTopic("bound")),
+  ];
+  const options = { topic, brokers: kafka.brokers, direct: kafka.direct, delivery: "exactly-once" } as const;
+  await withRig({ ...options, files: ["a"] }, async (rig) => {
+    rig.writers[0]!.write(100);
+    const committed = reached(apiKeys.EndTxn, "response", 2);
+    rig.start(["--once"]);
+    await committed;
+    await rig.kill();
+    proxy.hook = undefined;
+    letGo();
+    const elsewhere = rig.words(["--once"]).map((word) => (word === topic ? other : word));
+    const refused = await logagent(elsewhere);
+    expect([refused.code, refused.stderr]).toEqual([78, expect.stringContaining(`went to topic ${topic} so far`)]);
+    await rig.catchUp();
+    expectEveryLineOnce(await rig.verdict());
+  });
+}, 60_000);
 
 test("a dead agent's open transaction ends by itself, and readers go on", async () => {
   const topic = await kafka.createTopic(uniqueTopic("txn"), 1);
