@@ -65,13 +65,19 @@ export function createMetrics(): Registry {
   const all = new Map<string, Map<string, Series>>();
   const collectors: (() => void)[] = [];
 
+  /** The series of each name that was used last: mostly the same one is used again, and its text need not be made. */
+  const latest = new Map<string, Series>();
+
   const series = (name: string, labels: Labels): Series => {
+    const last = latest.get(name);
+    if (last && sameLabels(last.labels, labels)) return last;
     if (!Object.hasOwn(metricTable, name)) throw new Error(`metric ${name} is not in the table of metrics`);
     const byLabels = all.get(name) ?? new Map<string, Series>();
     all.set(name, byLabels);
     const key = labelText(labels);
     const found = byLabels.get(key) ?? { labels, value: 0 };
     byLabels.set(key, found);
+    latest.set(name, found);
     return found;
   };
 
@@ -95,6 +101,7 @@ export function createMetrics(): Registry {
     },
     remove(labels, names) {
       const wanted = Object.entries(labels);
+      latest.clear();
       for (const [name, byLabels] of all) {
         if (names && !names.includes(name)) continue;
         for (const [key, s] of byLabels) {
@@ -129,6 +136,12 @@ function histogram(name: string, { labels, value, counts = [], total = 0 }: Seri
 
 function line(name: string, labels: Labels, value: number): string {
   return `logagent_${name}${labelText(labels)} ${value}\n`;
+}
+
+function sameLabels(a: Labels, b: Labels): boolean {
+  for (const name in a) if (a[name] !== b[name]) return false;
+  for (const name in b) if (!(name in a)) return false;
+  return true;
 }
 
 function labelText(labels: Labels): string {
