@@ -60,6 +60,12 @@ export class FollowedFile implements Scheduled {
   interval = 0;
   /** Monotonic milliseconds at which it last grew. */
   lastData = 0;
+  /** Monotonic milliseconds of the last stat. */
+  lastStat = Number.NEGATIVE_INFINITY;
+  /** The last read found complete lines. */
+  growing = false;
+  /** That read found the file's end, and handed out every complete line before it. */
+  exhausted = false;
   /** Wall clock at which the name was last seen to lead here. */
   namedAt = 0;
   /** Wall clock at which what was read was last seen to be still there. */

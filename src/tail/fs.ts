@@ -52,8 +52,11 @@ export interface Fs {
   readdir(path: string): DirEntry[] | null;
   readdirLater(path: string): Promise<DirEntry[] | null>;
   realpath(path: string): string | null;
-  /** Events of a directory's entries, or null where they are not to be had. */
-  watch(directory: string, f: (name: string | null) => void): (() => void) | null;
+  /**
+   * Events of a directory's entries, or null where they are not to be had. `content`: only the content of the entry
+   * changed, it did not come, go or get another name.
+   */
+  watch(directory: string, f: (name: string | null, content?: boolean) => void): (() => void) | null;
   traits(path: string): Traits;
 }
 
@@ -114,7 +117,7 @@ export const nodeFs: Fs = {
   },
   watch(directory, f) {
     try {
-      const watcher = watch(directory, { persistent: false }, (_event, name) => f(name));
+      const watcher = watch(directory, { persistent: false }, (event, name) => f(name, event === "change"));
       watcher.on("error", () => f(null));
       return () => watcher.close();
     } catch {

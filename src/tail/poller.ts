@@ -9,6 +9,8 @@ import { PlainSource } from "./source.ts";
 
 /** Files looked at in one call, so that thousands do not stall the event loop. */
 const sliceSize = 1000;
+/** Milliseconds for which the name of a file that keeps growing need not be looked at: reading tells of all but renames. */
+const namedFor = 50;
 /** Milliseconds between looks at an idle file whose changes events tell, if `pollMax` is not longer. */
 const watchedMax = 8000;
 /** Looks at network file systems under way at a time: each may hold a thread for ever. */
@@ -35,9 +37,10 @@ export class Poller {
     this.#heap.remove(file);
   }
 
-  /** Something happened to it: look now. */
-  hint(file: FollowedFile): void {
+  /** Something happened to it, maybe to its name: look now. */
+  hint(file: FollowedFile, name = true): void {
     const now = this.#context.clock.monotonic();
+    if (name) file.lastStat = Number.NEGATIVE_INFINITY;
     if (file.slot >= 0 && file.due > now) this.#heap.schedule(file, now);
   }
 
@@ -51,16 +54,24 @@ export class Poller {
     for (let i = 0; i < sliceSize; i++) {
       const file = this.#heap.first();
       if (!file || file.due > now) return;
-      this.look(file, now);
+      if (this.#growing(file, now)) {
+        this.schedule(file, this.#nextInterval(file));
+        this.#context.enqueue(file);
+      } else this.look(file, now);
     }
+  }
+
+  /** Mostly it has grown again: reading says so for the price of a stat. Only after one where a server may be away. */
+  #growing(file: FollowedFile, now: number): boolean {
+    if (!file.growing || now - file.lastStat >= namedFor || !file.attached) return false;
+    return file.source instanceof PlainSource && !this.#context.fs.traits(file.path).network;
   }
 
   look(file: FollowedFile, now: number): void {
     if (this.#lookingAt.has(file)) return; // a look at one file can ask for a look at its relatives
     this.#lookingAt.add(file);
-    const { options, fs } = this.#context;
-    const most = this.#context.watched(file.path) ? Math.max(options.pollMax, watchedMax) : options.pollMax;
-    this.schedule(file, Math.min(most, Math.max(options.pollMin, file.interval * 2)));
+    const { fs } = this.#context;
+    this.schedule(file, this.#nextInterval(file));
     try {
       if (file.openGroup) this.#context.enqueue(file);
       if (file.fifo) this.#lookAtFifo(file);
@@ -76,6 +87,13 @@ export class Poller {
     } finally {
       this.#lookingAt.delete(file);
     }
+  }
+
+  #nextInterval(file: FollowedFile): number {
+    const { pollMin, pollMax } = this.#context.options;
+    const doubled = Math.max(pollMin, file.interval * 2);
+    if (doubled <= pollMax) return doubled;
+    return this.#context.watched(file.path) ? Math.min(doubled, Math.max(pollMax, watchedMax)) : pollMax;
   }
 
   /** Trouble with one file is said once and tried again later. */
@@ -136,6 +154,7 @@ export class Poller {
 
   #looked(file: FollowedFile, stat: Stat): void {
     file.links = stat.links;
+    file.lastStat = this.#context.clock.monotonic();
     if (file.codec !== null) {
       if (stat.mtime !== file.mtime || file.unreadable) this.#rewritten(file, stat);
       return;

@@ -77,6 +77,7 @@ export class Reader {
   #once(file: FollowedFile, source: Source, limits: ReadLimits): ReadResult | "more" {
     const { maxLineBytes, multiline } = this.#options;
     file.openGroup = false;
+    file.exhausted = false;
     const buffer = this.#buffer;
     const data = file.tailLength;
     const room = Math.min(buffer.length, data + Math.max(0, file.limit - file.read));
@@ -142,6 +143,7 @@ export class Reader {
       grouped = true;
       behind = table.nexts[table.count - 1]!;
     } else for (let i = 0; i < physical; i++) table.lines[i] = i;
+    file.exhausted = atEnd && !long && !multiline;
     return makeChunk(reading, behind, grouped);
   }
 

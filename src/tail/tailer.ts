@@ -3,6 +3,7 @@ import type { FileId, Lines } from "../lines.ts";
 import type { Clock, Random } from "../runtime.ts";
 import type { FileState } from "../state/types.ts";
 import { Arrivals } from "./arrivals.ts";
+import { BusyDirectories } from "./busy.ts";
 import { type Context, defaultTiming, type Timing } from "./context.ts";
 import { Descriptors } from "./descriptors.ts";
 import { Discovery } from "./discover.ts";
@@ -40,13 +41,6 @@ export function createTailer(options: TailOptions, env: TailEnv): Tailer {
   return new FileTailer(options, env);
 }
 
-/**
- * Milliseconds for which a directory with many events is left unwatched; looking at all its files afterwards shall not
- * cost more than 2 % of a core.
- */
-const shortestRest = 250;
-const restPerFile = 0.25;
-
 class FileTailer implements Tailer, Context {
   readonly options: TailOptions;
   readonly fs: Fs;
@@ -64,6 +58,7 @@ class FileTailer implements Tailer, Context {
   readonly #reader: Reader;
   readonly #rate: RateLimit;
   readonly #watch: DirectoryWatch;
+  readonly #busy: BusyDirectories;
   #ready: FollowedFile[] = [];
   /** Says that the input's first scan is over; its state is what makes a later unknown file start at its beginning. */
   readonly #scanMark: FollowedFile;
@@ -86,9 +81,11 @@ class FileTailer implements Tailer, Context {
     this.#rotation = new Rotation(this, this.#arrivals);
     this.#poller = new Poller(this, this.#rotation);
     this.#reader = new Reader(options, (event) => this.#onEvent(event), this.judgement);
+    this.#busy = new BusyDirectories(this.registry, env.clock);
     this.#watch = new DirectoryWatch(env.fs, env.clock, options.watch && !options.once, {
-      hint: (path) => this.#hint(path),
-      restTime: () => Math.max(shortestRest, this.registry.byPath.size * restPerFile),
+      hint: (path, content) => this.#hint(path, content),
+      rest: (directory) => this.#busy.rest(directory),
+      busy: (directory) => this.#busy.busy(directory),
       rested: (directory) => this.#lookAtAll(directory),
     });
     this.#scout = new Scout(this, this.#arrivals, this.#watch, () => this.#onWake());
@@ -292,6 +289,7 @@ class FileTailer implements Tailer, Context {
         return null;
       }
       file.starved = false;
+      file.growing = false;
       if (this.#unseenContent(file)) {
         this.look(file);
         return null;
@@ -307,10 +305,12 @@ class FileTailer implements Tailer, Context {
       }
       file.verifiedAt = this.clock.now();
       if (result === "end") return this.#ended(file);
-      file.drained = false;
+      file.growing = true;
       file.lastData = now;
       this.schedule(file, this.options.pollMin);
-      this.enqueue(file);
+      // What else it may hold by now the next look brings: not worth a read that most likely finds nothing.
+      file.drained = file.exhausted && !this.options.once && file.source instanceof PlainSource;
+      if (!file.drained) this.enqueue(file);
       return result;
     } catch (error) {
       this.#poller.trouble(file, "read", error);
@@ -362,10 +362,10 @@ class FileTailer implements Tailer, Context {
       if (file.gone && file.settledAll && file.lastLook < oldest) this.registry.forget(file);
   }
 
-  #hint(path: string | null): void {
+  #hint(path: string | null, content: boolean): void {
     if (this.#closed) return;
     const file = path === null ? undefined : this.registry.byPath.get(path);
-    if (file) this.#poller.hint(file);
+    if (file) this.#poller.hint(file, !content);
     else if (path === null || this.discovery.concerns(path)) this.discoverSoon();
     else return;
     this.#onWake();
@@ -373,7 +373,7 @@ class FileTailer implements Tailer, Context {
 
   #lookAtAll(directory: string): void {
     if (this.#closed) return;
-    for (const file of this.registry.byPath.values()) if (directoryOf(file.path) === directory) this.#poller.hint(file);
+    for (const file of this.#busy.filesIn(directory)) this.#poller.hint(file);
     this.#scout.again();
     this.#onWake();
   }

@@ -12,11 +12,13 @@ const busyEvents = 25;
 const busyTime = 100;
 
 export interface WatchListener {
-  /** An event concerns this path; null when the system did not say which. */
-  hint(path: string | null): void;
-  /** Milliseconds for which a busy directory is left alone. */
-  restTime(): number;
-  /** What happened in the directory while it was left alone is not known. */
+  /** An event concerns this path; null when the system did not say which. `content`: the name leads where it led. */
+  hint(path: string | null, content: boolean): void;
+  /** A busy directory is left alone from now on: for how many milliseconds. */
+  rest(directory: string): number;
+  /** That time is over: did so much happen that it is better left alone once more? */
+  busy(directory: string): boolean;
+  /** What happened in the directory since `rest` is not known. */
   rested(directory: string): void;
 }
 
@@ -67,7 +69,7 @@ export class DirectoryWatch {
   #watch(directory: string): void {
     let events = 0;
     let since = Number.NEGATIVE_INFINITY;
-    const stop = this.#fs.watch(directory, (name) => {
+    const stop = this.#fs.watch(directory, (name, content = false) => {
       // Of events that are on their way when a watch ends some still come.
       if (this.#watches.get(directory) !== stop) return;
       const now = this.#clock.monotonic();
@@ -76,20 +78,27 @@ export class DirectoryWatch {
         events = 0;
       }
       if (++events >= busyEvents) this.#rest(directory);
-      this.#listener.hint(name === null ? null : join(directory, name));
+      this.#listener.hint(name === null ? null : join(directory, name), content);
     });
     this.#watches.set(directory, stop);
   }
 
   #rest(directory: string): void {
     this.#watches.get(directory)?.();
-    const cancel = this.#clock.after(this.#listener.restTime(), () => {
-      this.#resting.delete(directory);
-      this.#watch(directory);
+    this.#resting.add(directory);
+    this.#leave(directory);
+  }
+
+  #leave(directory: string): void {
+    const cancel = this.#clock.after(this.#listener.rest(directory), () => {
+      if (this.#listener.busy(directory)) this.#leave(directory);
+      else {
+        this.#resting.delete(directory);
+        this.#watch(directory);
+      }
       this.#listener.rested(directory);
     });
     this.#watches.set(directory, cancel);
-    this.#resting.add(directory);
   }
 }
 

@@ -26,9 +26,12 @@ function makeWatch(restTime = 250) {
   } as unknown as Fs;
   const hints: (string | null)[] = [];
   const rested: string[] = [];
+  /** What the listener says of a directory that has rested. */
+  let busy = false;
   const watch = new DirectoryWatch(fs, clock, true, {
     hint: (path) => hints.push(path),
-    restTime: () => restTime,
+    rest: () => restTime,
+    busy: () => busy,
     rested: (directory) => rested.push(directory),
   });
   const pass = (ms: number) => {
@@ -39,7 +42,10 @@ function makeWatch(restTime = 250) {
     for (const listener of listeners) listener(name);
   };
   watch.set(new Set(["/logs"]));
-  return { watch, listeners, hints, rested, pass, happen };
+  const setBusy = (now: boolean) => {
+    busy = now;
+  };
+  return { watch, listeners, hints, rested, pass, happen, setBusy };
 }
 
 test("an event in a watched directory is a hint at the path", () => {
@@ -66,6 +72,21 @@ test("a directory with events all the time is left alone, then watched again and
   expect(watch.covers("/logs")).toBe(true);
   happen("a.log");
   expect(hints.at(-1)).toBe("/logs/a.log");
+});
+
+test("a directory that stays busy is looked at again and again without being watched", () => {
+  const { watch, listeners, rested, pass, happen, setBusy } = makeWatch();
+  for (let i = 0; i < 25; i++) happen("busy.log");
+  setBusy(true);
+  for (let i = 0; i < 3; i++) pass(250);
+  expect(rested).toEqual(["/logs", "/logs", "/logs"]);
+  expect(listeners.size).toBe(0);
+  expect(watch.covers("/logs")).toBe(false);
+  setBusy(false);
+  pass(250);
+  expect(rested.length).toBe(4);
+  expect(listeners.size).toBe(1);
+  expect(watch.covers("/logs")).toBe(true);
 });
 
 test("seldom events never make a directory rest", () => {
