@@ -40,8 +40,9 @@ export interface ApiRequest<T> {
   body: Buffer | ((writer: Writer) => void);
   /** The first bytes of a given buffer are free: the client writes its header there, so that one write sends all. */
   headroom?: number;
+  /** What it returns holds no views of the response unless there is `receiveInto`. */
   parse: (reader: Reader) => T;
-  /** Where a response of several pieces is put, at least so many bytes; default: a buffer of its own. */
+  /** Where the response is put and stays: a buffer of at least so many bytes. */
   receiveInto?: (bytes: number) => Buffer;
   /** False for Produce with acks=0: resolves with undefined when the socket took the bytes. Default true. */
   expectResponse?: boolean;

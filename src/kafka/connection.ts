@@ -54,7 +54,7 @@ export class Connection {
         port,
         clientId: options.clientId,
         logger: kafkajsLogger(log),
-        socketFactory: openSocket,
+        socketFactory: (socketOptions) => openSocket(socketOptions, (chunk) => this.inner.processData(chunk)),
         connectionTimeout: options.connectTimeout ?? 10_000,
         requestTimeout: options.requestTimeout ?? 30_000,
         enforceRequestTimeout: false,
@@ -65,6 +65,7 @@ export class Connection {
     );
     const { requestQueue } = this.inner;
     this.framer = new ResponseFramer({
+      keeps: (correlationId) => this.inFlight.get(correlationId)?.receiveInto !== undefined,
       allocate: (correlationId, bytes) => {
         this.expected(correlationId);
         return this.inFlight.get(correlationId)?.receiveInto?.(bytes) ?? Buffer.allocUnsafeSlow(bytes);

@@ -40,6 +40,9 @@ export const fetchDefaults: FetchOptions = {
   timeout: Number.POSITIVE_INFINITY,
 };
 
+/** Responses below this many bytes are not worth a buffer of the pool. */
+const smallResponse = 64 << 10;
+
 export class Fetcher {
   private readonly client: KafkaClient;
   private readonly options: FetchOptions;
@@ -132,6 +135,7 @@ export class Fetcher {
     const { options, pool } = this;
     let buffer: Buffer | null = null;
     const receiveInto = (bytes: number) => {
+      if (bytes < smallResponse) return Buffer.allocUnsafeSlow(bytes);
       buffer = pool.take(bytes);
       return buffer;
     };

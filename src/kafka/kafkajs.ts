@@ -131,7 +131,8 @@ function wrong(what: string): LogagentError {
 
 /**
  * A connection that is not connected yet. Each object is used for one connection only. `receive` gets what the socket
- * receives, instead of kafkajs's own framing, which gathers each response in fresh memory.
+ * receives, instead of kafkajs's own framing, which gathers each response in fresh memory; the bytes may be overwritten
+ * afterwards.
  */
 export function newConnection(options: KafkajsConnectionOptions, receive: (chunk: Buffer) => void): KafkajsConnection {
   prepare();
@@ -139,7 +140,7 @@ export function newConnection(options: KafkajsConnectionOptions, receive: (chunk
   if (!(connection.requestQueue?.inflight instanceof Map)) throw wrong("RequestQueue.inflight is missing");
   const { processData } = connection;
   connection.processData = (chunk) => {
-    if (connection.authHandlers) processData.call(connection, chunk);
+    if (connection.authHandlers) processData.call(connection, Buffer.from(chunk));
     else receive(chunk);
   };
   return connection;

@@ -1,7 +1,8 @@
 /**
  * Cuts what a socket receives into responses: an int32 with the size, then the response, which begins with its correlation
  * id (https://kafka.apache.org/protocol.html#protocol_common). A response that lies whole in one piece is handed on as a
- * view of it; one of several pieces is gathered in a buffer of its final size, so each byte is copied once at most.
+ * view of it unless it is to be kept; all others are gathered in a buffer of their final size, so each byte is copied once
+ * at most.
  */
 
 /** What a broker is believed to answer at most; also below what "HTTP" or a TLS alert would mean as a size. */
@@ -15,6 +16,8 @@ export class FrameError extends Error {
 }
 
 export interface FrameReceiver {
+  /** True: the response outlives `received`, so it may be no view of what was pushed. Throws FrameError as `allocate`. */
+  keeps(correlationId: number): boolean;
   /** A buffer of at least `bytes`; throws FrameError for a correlation id nobody waits for. */
   allocate(correlationId: number, bytes: number): Buffer;
   /** `payload` is the response behind its correlation id. */
@@ -37,7 +40,7 @@ export class ResponseFramer {
     this.receiver = receiver;
   }
 
-  /** Takes the next bytes of the stream. Throws FrameError, and then accepts no more. */
+  /** Takes the next bytes of the stream; they may be overwritten afterwards. Throws FrameError, and then accepts no more. */
   push(chunk: Buffer): void {
     let at = 0;
     try {
@@ -84,7 +87,8 @@ export class ResponseFramer {
   private headed(head: Buffer, headAt: number, chunk: Buffer, from: number): number {
     const size = this.sizeAt(head, headAt) - idBytes;
     const correlationId = head.readInt32BE(headAt + sizeBytes);
-    if (chunk.length - from >= size) {
+    const isWhole = chunk.length - from >= size;
+    if (size === 0 || (isWhole && !this.receiver.keeps(correlationId))) {
       this.receiver.received(correlationId, chunk.subarray(from, from + size));
       return from + size;
     }

@@ -4,11 +4,25 @@ import tls from "node:tls";
 import type { SaslOptions, TlsOptions } from "./client.ts";
 import type { KafkajsSasl, KafkajsSocketOptions } from "./kafkajs.ts";
 
-/** A TCP or TLS socket that is being connected; `onConnect` is called when TLS is up, too. */
-export function openSocket({ host, port, ssl, onConnect }: KafkajsSocketOptions): net.Socket {
+/** What plain sockets receive is put here and used up before the next comes; fresh memory for each piece costs more. */
+const received = Buffer.allocUnsafeSlow(128 << 10);
+
+/**
+ * A TCP or TLS socket that is being connected; `onConnect` is called when TLS is up, too. What arrives comes by `receive`,
+ * and is overwritten afterwards, or as "data" events (TLS).
+ */
+export function openSocket(options: KafkajsSocketOptions, receive: (chunk: Buffer) => void): net.Socket {
+  const { host, port, ssl, onConnect } = options;
+  const onread = {
+    buffer: received,
+    callback(length: number, buffer: Uint8Array) {
+      receive(buffer.subarray(0, length) as Buffer);
+      return true;
+    },
+  };
   const socket = ssl
     ? tls.connect({ host, port, ...(net.isIP(host) ? {} : { servername: host }), ...ssl }, onConnect)
-    : net.connect({ host, port }, onConnect);
+    : net.connect({ host, port, onread }, onConnect);
   socket.setNoDelay(true);
   socket.setKeepAlive(true, 30_000);
   return socket;

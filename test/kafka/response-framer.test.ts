@@ -16,10 +16,11 @@ function response(id: number, payload: Uint8Array): Buffer {
 }
 
 /** Gathers copies, since a payload may be a view of a chunk. */
-function collector(allocate = (_id: number, bytes: number) => Buffer.alloc(bytes, 0xee)) {
+function collector(allocate = (_id: number, bytes: number) => Buffer.alloc(bytes, 0xee), keeps = false) {
   const got: [id: number, payload: string][] = [];
   const allocated: number[] = [];
   const framer = new ResponseFramer({
+    keeps: () => keeps,
     allocate(id, bytes) {
       allocated.push(bytes);
       return allocate(id, bytes);
@@ -79,6 +80,19 @@ test("a response in one piece is a view of it; one in several is put into one bu
   expect(cut.got).toEqual([[3, Buffer.alloc(1_000_000, "y").toString("hex")]]);
 });
 
+test("a response that is kept is put into a buffer of its own, also when it came in one piece", () => {
+  const kept: Buffer[] = [];
+  const framer = new ResponseFramer({
+    keeps: (id) => id === 7,
+    allocate: (_, bytes) => Buffer.alloc(bytes),
+    received: (_, payload) => kept.push(payload),
+  });
+  const chunk = Buffer.from(stream);
+  framer.push(chunk);
+  chunk.fill(0);
+  expect(kept.map((payload) => payload.toString())).toEqual(["first", "", "\0".repeat(300)]);
+});
+
 test("a larger buffer than needed is taken; what was in it does not show", () => {
   const { framer, got } = collector(() => Buffer.alloc(4096, 0xff));
   framer.push(stream.subarray(0, 10));
@@ -111,6 +125,7 @@ test.each([
 test("nothing is handed on after stop, also in the middle of a piece", () => {
   const got: number[] = [];
   const framer = new ResponseFramer({
+    keeps: () => false,
     allocate: (_, bytes) => Buffer.alloc(bytes),
     received(id) {
       got.push(id);
