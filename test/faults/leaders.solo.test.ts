@@ -8,7 +8,7 @@ import { type KafkaCluster, startKafka, uniqueTopic } from "../kafka/broker.ts";
 import { moveLeaders } from "../kafka/move-leaders.ts";
 import { metadata } from "../kafka/request.ts";
 import { pause, waitFor } from "../support/wait.ts";
-import { expectEveryLineOnce, memoryCap, residentPeak, waitUntilReceived, withRig } from "./rig.ts";
+import { expectEveryLineOnce, memoryCap, residentNow, residentPeak, waitUntilReceived, withRig } from "./rig.ts";
 import { chance, full } from "./seed.ts";
 
 /** The full form goes on until both are reached. */
@@ -25,6 +25,11 @@ function inSync(kafka: KafkaCluster): Promise<unknown> {
     },
     { timeout: 90_000, every: 200 },
   );
+}
+
+function halves(samples: readonly number[]): [number[], number[]] {
+  const middle = Math.floor(samples.length / 2);
+  return [samples.slice(0, middle), samples.slice(middle)];
 }
 
 test(
@@ -51,6 +56,7 @@ test(
           const seconds = () => Math.round((performance.now() - began) / 1000);
           let kills = 0;
           let moved = 0;
+          const resident = new Map(rigs.map((rig) => [rig, [] as number[]]));
           while (kills < atLeast.kills || seconds() < atLeast.seconds) {
             const node = kafka.nodes[kills++ % 3]!;
             await node.kill();
@@ -58,6 +64,7 @@ test(
             await node.start();
             await inSync(kafka);
             moved += await moveLeaders(node.address);
+            for (const [rig, samples] of resident) samples.push(residentNow(rig.agent!.pid));
             await pause(random.between(0, 1_000));
           }
           console.log(`${kills} kills, ${moved} leaders moved, ${seconds()} s`);
@@ -68,11 +75,16 @@ test(
             const peak = residentPeak(rig.agent!.pid);
             expect((await rig.end("SIGTERM"))?.code).toBe(0);
             const finding = await rig.verdict();
+            const samples = resident.get(rig)!;
+            const [early, late] = halves(samples).map((half) => Math.max(...half)) as [number, number];
             console.log(
-              `${rig.options.delivery}: ${rig.written} written, ${finding.received} received, peak ${peak} MB`,
+              `${rig.options.delivery}: ${rig.written} written, ${finding.received} received; ` +
+                `resident at most ${early} MB in the first half, ${late} MB in the second, peak ${peak} MB`,
             );
             expectEveryLineOnce(finding);
             expect(peak).toBeLessThanOrEqual(memoryCap);
+            // The heap's own swing is about 10 MB. The short form is over before all generations are open.
+            if (full) expect(late).toBeLessThan(early + 15);
           }
         }),
       );
