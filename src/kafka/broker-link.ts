@@ -57,8 +57,10 @@ export class BrokerLink {
   private async prepare(): Promise<void> {
     this.busy = true;
     try {
-      if (this.isOpen) await this.connection?.reauthenticate();
-      else await this.connect();
+      if (this.connection && this.isOpen) {
+        await this.connection.reauthenticate();
+        this.log.debug("authenticated again", { broker: this.connection.broker });
+      } else await this.connect();
       this.busy = false;
       const connection = this.connection as Connection;
       for (const { write } of this.takeWaiting()) write(connection);

@@ -75,6 +75,10 @@ export interface KafkajsConnection {
   connect(): Promise<true>;
   authenticate(): Promise<void>;
   isAuthenticated(): boolean;
+  /** Milliseconds, set by `authenticate`; "0" is without end. */
+  sessionLifetime: { toString(): string };
+  /** Milliseconds before the session's end from which `isAuthenticated` is false. */
+  reauthenticationThreshold: number;
   setVersions(versions: Record<number, { minVersion: number; maxVersion: number }>): void;
   setSupportAuthenticationProtocol(supported: boolean): void;
   nextCorrelationId(): number;
