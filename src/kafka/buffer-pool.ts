@@ -3,6 +3,9 @@
  * garbage collector hundreds of megabytes behind.
  */
 
+/** Memory for exactly so many bytes, their content undefined. */
+export type Allocate = (bytes: number) => Buffer;
+
 /** Smaller classes let thousands of partitions with a few records each be open at once. */
 const smallClasses = [4 << 10, 32 << 10, 256 << 10];
 

@@ -3,6 +3,8 @@
  * zstd are the runtime's, snappy and lz4 are ours, since both are small and must be synchronous.
  */
 import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import type { Allocate } from "./buffer-pool.ts";
+import { gzipSizeHint, zstdSizeHint } from "./decompressed-size.ts";
 import { compressLz4, decompressLz4 } from "./lz4.ts";
 import { compressSnappy, decompressSnappy } from "./snappy.ts";
 import { zstdFramesFault } from "./zstd-frames.ts";
@@ -49,12 +51,17 @@ export function compress(codec: Codec, data: Uint8Array, level?: number): Uint8A
 }
 
 /**
- * Decompresses the records of a batch; the result is the caller's (for "none" it is `data` itself). Throws
- * CompressionError on damaged bytes and when the result would be longer than `limit` bytes.
+ * Decompresses the records of a batch (for "none" they are `data` itself); snappy and lz4 into what `allocate` gives, a
+ * buffer of exactly so many bytes. Throws CompressionError on damage and when the result would be above `limit` bytes.
  */
-export function decompress(codec: Codec, data: Uint8Array, limit: number): Uint8Array {
+export function decompress(
+  codec: Codec,
+  data: Uint8Array,
+  limit: number,
+  allocate: Allocate = Buffer.allocUnsafe,
+): Uint8Array {
   try {
-    const result = decode(codec, data, limit);
+    const result = decode(codec, data, limit, allocate);
     if (result.length > limit) {
       throw new CompressionError(`the result is longer than ${limit} bytes`);
     }
@@ -67,20 +74,20 @@ export function decompress(codec: Codec, data: Uint8Array, limit: number): Uint8
   }
 }
 
-function decode(codec: Codec, data: Uint8Array, limit: number): Uint8Array {
+function decode(codec: Codec, data: Uint8Array, limit: number, allocate: Allocate): Uint8Array {
   switch (codec) {
     case "none":
       return data;
     case "gzip":
-      return gunzipSync(data, { maxOutputLength: limit });
+      return gunzipSync(data, { maxOutputLength: limit, chunkSize: gzipSizeHint(data, limit) });
     case "snappy":
-      return decompressSnappy(data, limit);
+      return decompressSnappy(data, limit, allocate);
     case "lz4":
-      return decompressLz4(data, limit);
+      return decompressLz4(data, limit, allocate);
     case "zstd": {
       const fault = zstdFramesFault(data);
       if (fault !== null) throw new CompressionError(fault);
-      return zstdDecompressSync(data, { maxOutputLength: limit });
+      return zstdDecompressSync(data, { maxOutputLength: limit, chunkSize: zstdSizeHint(data, limit) });
     }
   }
 }

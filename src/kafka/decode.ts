@@ -85,7 +85,12 @@ export class RecordSetReader {
     }
     let records: Uint8Array;
     try {
-      records = decompress(batch.codec, this.bytes.subarray(start, batch.end), options.limit ?? defaultLimit);
+      records = decompress(
+        batch.codec,
+        this.bytes.subarray(start, batch.end),
+        options.limit ?? defaultLimit,
+        block.room,
+      );
     } catch (error) {
       throw new DecodeError(options, batch.baseOffset, (error as Error).message, error);
     }

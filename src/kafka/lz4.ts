@@ -2,6 +2,7 @@
  * LZ4 frames as Kafka uses them: independent blocks, no content checksum when writing.
  * https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md, KIP-57, Java's `Lz4BlockOutputStream`.
  */
+import type { Allocate } from "./buffer-pool.ts";
 import { compressBlock, compressBound, decompressBlock } from "./lz4-block.ts";
 import { xxhash32 } from "./xxhash32.ts";
 
@@ -46,12 +47,12 @@ interface Frame {
   contentSize: number | null;
 }
 
-/** Decodes one frame; checks every checksum it carries. Throws on damage and above `limit` bytes of result. */
-export function decompressLz4(data: Uint8Array, limit: number): Uint8Array {
+/** Decodes one frame into what `allocate` gives; checks every checksum. Throws on damage and above `limit` bytes of result. */
+export function decompressLz4(data: Uint8Array, limit: number, allocate: Allocate = Buffer.allocUnsafe): Uint8Array {
   const input = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const frame = readHeader(input);
   const bound = boundOf(input, frame);
-  const out = Buffer.allocUnsafe(Math.min(bound, limit));
+  const out = allocate(Math.min(bound, limit));
   let at = frame.body;
   let length = 0;
   for (;;) {

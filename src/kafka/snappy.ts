@@ -3,6 +3,7 @@
  * with an int32 length; librdkafka writes one bare block. Both are read.
  * https://github.com/google/snappy/blob/main/format_description.txt
  */
+import type { Allocate } from "./buffer-pool.ts";
 import { copyMatch } from "./lz4-block.ts";
 
 const magic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0]);
@@ -28,12 +29,12 @@ export function compressSnappy(data: Uint8Array): Uint8Array {
   return out.subarray(0, at);
 }
 
-/** Decodes either form. Throws on damage and above `limit` bytes of result. */
-export function decompressSnappy(data: Uint8Array, limit: number): Uint8Array {
+/** Decodes either form into what `allocate` gives. Throws on damage and above `limit` bytes of result. */
+export function decompressSnappy(data: Uint8Array, limit: number, allocate: Allocate = Buffer.allocUnsafe): Uint8Array {
   const input = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   if (input.length < headerBytes || magic.compare(input, 0, magic.length) !== 0) {
     const size = sizeOf(input, 0, input.length, limit);
-    const out = Buffer.allocUnsafe(size.length);
+    const out = allocate(size.length);
     decompressBlock(input, size.body, input.length, out, 0, size.length);
     return out;
   }
@@ -41,7 +42,7 @@ export function decompressSnappy(data: Uint8Array, limit: number): Uint8Array {
   forEachBlock(input, (from, to) => {
     total += sizeOf(input, from, to, limit - total).length;
   });
-  const out = Buffer.allocUnsafe(total);
+  const out = allocate(total);
   let length = 0;
   forEachBlock(input, (from, to) => {
     const size = sizeOf(input, from, to, limit);

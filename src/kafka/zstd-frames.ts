@@ -22,6 +22,26 @@ export function zstdFramesFault(data: Uint8Array): string | null {
   return null;
 }
 
+/** Bytes the first frame says it holds; null where it does not say. Not to be trusted. */
+export function zstdContentSize(data: Uint8Array): number | null {
+  if (data.length < 18) return null;
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  if (view.getUint32(0, true) !== magic) return null;
+  const descriptor = data[4] as number;
+  const isSingleSegment = (descriptor & 0x20) !== 0;
+  const at = 5 + (isSingleSegment ? 0 : 1) + ([0, 1, 2, 4][descriptor & 3] as number);
+  switch (descriptor >> 6) {
+    case 0:
+      return isSingleSegment ? view.getUint8(at) : null;
+    case 1:
+      return view.getUint16(at, true) + 256;
+    case 2:
+      return view.getUint32(at, true);
+    default:
+      return Number(view.getBigUint64(at, true));
+  }
+}
+
 function skippableEnd(view: DataView, number: number, at: number): number {
   if (number < skippable || number > skippable + 15) return -1;
   return at + 8 > view.byteLength ? Number.POSITIVE_INFINITY : at + 8 + view.getUint32(at + 4, true);
