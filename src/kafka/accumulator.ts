@@ -209,8 +209,9 @@ export class Accumulator {
     this.onClosed(batch, queue);
   }
 
-  closeAll(): void {
-    for (const queue of [...this.openQueues]) this.close(queue);
+  /** Closes all open batches but those of the topics `except`. */
+  closeAll(except?: ReadonlySet<string>): void {
+    for (const queue of [...this.openQueues]) if (!except?.has(queue.topic)) this.close(queue);
   }
 
   account(topic: TopicState, bytes: number): void {

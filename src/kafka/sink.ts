@@ -95,12 +95,18 @@ export interface Cut {
 export interface TransactionalSink extends Sink {
   /** The producer id and epoch that following `send`s use; sequences restart at 0. */
   setProducer(producer: { id: bigint; epoch: number }): void;
-  /** Closes open batches; null when there is nothing. */
-  cut(): Cut | null;
+  /** Closes open batches, those of the topics `without` excepted, which wait for a later cut; null when there is nothing. */
+  cut(without?: ReadonlySet<string>): Cut | null;
+  /** Moves the topics' batches out of a cut that is not being sent, to the front of the next one. */
+  takeOut(cut: Cut, topics: ReadonlySet<string>): void;
+  /** The topics of the cut that the brokers, asked anew, say do not exist; none when they cannot be asked. */
+  missingTopics(cut: Cut): Promise<ReadonlySet<string>>;
+  /** As far as is known now. While batches wait for a topic that is missing, it is looked for. */
+  isMissing(topic: string): boolean;
   /**
    * Sends all batches and resolves when each is answered without error. Retries what is retriable for ever, with
    * identical bytes and sequence. Rejects with KafkaError when the transaction must be aborted (epoch fenced, sequence
-   * lost, …), after every request of the cut has come to an end. May be called again for the same cut after
+   * lost, topic missing for long, …), after every request of the cut has come to an end. May be called again for the same cut after
    * `setProducer`: the batches are stamped anew.
    */
   send(cut: Cut): Promise<void>;

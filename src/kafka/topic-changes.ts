@@ -8,6 +8,8 @@ import type { SinkEvent } from "./sink.ts";
 
 export interface TopicChangesHooks {
   event(event: SinkEvent): void;
+  /** Each time the topic is found to be missing. */
+  topicMissing?(topic: string): void;
   /** In a transaction: these partitions are gone, their batches need others. */
   partitionsGone(queues: readonly PartitionQueue[]): void;
 }
@@ -47,6 +49,7 @@ export class TopicChanges {
           this.hooks.event({ level: "warn", name: "topic-missing", message: text, topic: found.name });
         }
         topic.missing = true;
+        this.hooks.topicMissing?.(found.name);
         continue;
       }
       topic.missing = false;

@@ -3,6 +3,7 @@
  * https://kafka.apache.org/protocol.html#protocol_messages. Parsers return the first error code that is not 0.
  */
 import type { ApiRequest } from "./client.ts";
+import { codes } from "./errors.ts";
 import type { Reader, Writer } from "./wire.ts";
 
 export interface ProducerIdentity {
@@ -46,7 +47,7 @@ export function initProducerId(
   };
 }
 
-/** AddPartitionsToTxn v3. */
+/** AddPartitionsToTxn v3: all partitions or none; the code is that of one the others were refused for. */
 export function addPartitionsToTxn(
   transactionalId: string,
   producer: ProducerIdentity,
@@ -68,13 +69,18 @@ export function addPartitionsToTxn(
     },
     parse(r) {
       r.int32();
-      return firstError(r, () => {
+      let notAttempted = 0;
+      const code = firstError(r, () => {
         r.compactString();
         return firstError(r, () => {
           r.int32();
-          return r.int16();
+          const code = r.int16();
+          if (code !== codes.OPERATION_NOT_ATTEMPTED) return code;
+          notAttempted = code;
+          return 0;
         });
       });
+      return code || notAttempted;
     },
   };
 }

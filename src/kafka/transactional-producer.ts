@@ -9,6 +9,9 @@ import type { ProducerStamp, RecordBatch } from "./record-batch.ts";
 import type { SenderHooks } from "./sender.ts";
 import type { Cut, TransactionalSink } from "./sink.ts";
 
+/** How long a topic may be missing before the transaction is given up, milliseconds: brokers that start forget for a moment. */
+const missingPatience = 3000;
+
 class TransactionCut implements Cut {
   batches: RecordBatch[];
   /** Not answered yet. */
@@ -27,6 +30,8 @@ class TransactionCut implements Cut {
 interface Sending {
   cut: TransactionCut;
   error: KafkaError | null;
+  /** Monotonic milliseconds since when batches of it wait for a topic that is missing. */
+  missingSince?: number;
   resolve: () => void;
   reject: (error: Error) => void;
 }
@@ -59,11 +64,9 @@ export class TransactionalProducer extends BaseProducer implements Transactional
         for (const part of parts) cut.waiting.add(part);
         this.held += parts.length - 1;
       },
-      aborted: (error) => {
-        if (this.sending) this.sending.error ??= error;
-        this.sender.aborting = true;
-      },
+      aborted: (error) => this.abort(error),
       partitionsGone: (queues) => this.partitionsGone(queues),
+      topicMissing: (topic) => this.topicMissing(topic),
       newProducer: () => new Promise(() => {}),
       producer: () => (this.sending && !this.sending.error ? this.identity : null),
       ended: () => this.checkSending(),
@@ -95,9 +98,25 @@ export class TransactionalProducer extends BaseProducer implements Transactional
     for (const cut of this.cuts) if (cut !== this.sending?.cut) this.moveBatches(cut.batches);
     if (!this.sending) return;
     const what = "producing in a transaction to partitions that are gone";
-    this.sending.error ??= new KafkaError(codes.UNKNOWN_TOPIC_OR_PARTITION, what);
-    this.sender.aborting = true;
+    this.abort(new KafkaError(codes.UNKNOWN_TOPIC_OR_PARTITION, what));
     this.checkSending();
+  }
+
+  /** What is sent to a topic that does not come back must not hold up the rest of its transaction. */
+  private topicMissing(topic: string): void {
+    const { sending } = this;
+    if (!sending) return;
+    const stuck = [...sending.cut.waiting].some((batch) => batch.topic === topic);
+    const now = this.clock.monotonic();
+    if (stuck) sending.missingSince ??= now;
+    if (!stuck || now - (sending.missingSince as number) < missingPatience) return;
+    this.abort(new KafkaError(codes.UNKNOWN_TOPIC_OR_PARTITION, `producing to topic "${topic}" in a transaction`));
+    this.checkSending();
+  }
+
+  private abort(error: KafkaError): void {
+    if (this.sending) this.sending.error ??= error;
+    this.sender.aborting = true;
   }
 
   private moveBatches(batches: readonly RecordBatch[]): void {
@@ -114,13 +133,38 @@ export class TransactionalProducer extends BaseProducer implements Transactional
     for (const topic of this.accumulator.topics.values()) yield* topic.partitions;
   }
 
-  cut(): Cut | null {
-    this.accumulator.closeAll();
-    if (this.next.length === 0) return null;
-    const cut = new TransactionCut(this.next);
-    this.next = [];
+  cut(without: ReadonlySet<string> = new Set()): Cut | null {
+    this.accumulator.closeAll(without);
+    const batches = this.next.filter(({ topic }) => !without.has(topic));
+    if (batches.length === 0) return null;
+    const cut = new TransactionCut(batches);
+    this.next = this.next.filter(({ topic }) => without.has(topic));
     this.cuts.add(cut);
     return cut;
+  }
+
+  takeOut(cut: Cut, topics: ReadonlySet<string>): void {
+    if (!(cut instanceof TransactionCut)) throw new TypeError("changing a cut that this sink did not make");
+    if (this.sending?.cut === cut) throw new Error("changing a cut that is being sent");
+    const out = cut.batches.filter(({ topic }) => topics.has(topic));
+    cut.batches = cut.batches.filter(({ topic }) => !topics.has(topic));
+    for (const batch of out) cut.waiting.delete(batch);
+    this.next.unshift(...out);
+  }
+
+  async missingTopics(cut: Cut): Promise<ReadonlySet<string>> {
+    const topics = new Set(cut.batches.map(({ topic }) => topic));
+    try {
+      this.sender.applyMetadata(await this.client.metadata([...topics]));
+    } catch (error) {
+      this.log.debug("looking for missing topics", { error: (error as Error).message });
+      return new Set();
+    }
+    return new Set([...topics].filter((topic) => this.isMissing(topic)));
+  }
+
+  isMissing(topic: string): boolean {
+    return this.accumulator.topic(topic).missing;
   }
 
   send(cut: Cut): Promise<void> {

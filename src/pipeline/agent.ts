@@ -175,6 +175,7 @@ export class Agent {
         },
         putBack: (delta) => ledger.putBack(delta),
         topics: () => topics.ready,
+        topicsOf: (input) => this.destination.topicsOf(input),
         bind: (batches) => this.destination.bind(batches),
         settled: (batch, outcome) => {
           this.lastProgress = clock.monotonic();

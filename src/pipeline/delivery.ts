@@ -39,6 +39,8 @@ export interface CheckpointSource {
   bind(batches: readonly Batch[]): Promise<void>;
   /** Told of every settled batch. */
   settled(batch: Batch, outcome: Outcome): void;
+  /** All topics that the input's lines went to. */
+  topicsOf(input: string): readonly string[];
   /** Topics that may be written to by now. */
   topics(): readonly string[];
 }

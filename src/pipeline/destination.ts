@@ -20,6 +20,8 @@ export class Destination {
   private cluster: string | null = null;
   /** Bound inputs and their topics, written to the journal or about to be. */
   private readonly topics: Map<string, string>;
+  /** By input, of this run. */
+  private readonly written = new Map<string, Set<string>>();
   /** The journal lacks some of `topics`. */
   private unwritten = false;
   /** Files of inputs that are not bound yet and have something on its way. */
@@ -51,8 +53,16 @@ export class Destination {
     });
   }
 
+  /** All topics that records of the input went to in this run. */
+  topicsOf(input: string): readonly string[] {
+    return [...(this.written.get(input) ?? [])];
+  }
+
   /** Records of the file go to the sink. */
   appended(file: FileId, input: InputConfig): void {
+    const written = this.written.get(input.name);
+    if (written === undefined) this.written.set(input.name, new Set([input.topic]));
+    else written.add(input.topic);
     if (this.topics.get(input.name) !== input.topic) this.waiting.set(file, input);
   }
 

@@ -14,6 +14,7 @@
  *   before using it.
  * - A topic that was deleted takes its offset with it: the number goes to all topics, the highest one counts.
  * - Lines that were only skipped move positions without a transaction: such a checkpoint is true by itself.
+ * - A topic that is gone would hold up the transactions of all: its lines and positions wait apart (`held-topics.ts`).
  */
 import { randomBytes } from "node:crypto";
 import { LogagentError } from "../errors.ts";
@@ -28,6 +29,8 @@ import type { FileState } from "../state/types.ts";
 import { changes } from "./at-least-once.ts";
 import { Committer, forbidden } from "./committer.ts";
 import type { CheckpointSource, Delivery } from "./delivery.ts";
+import { HeldTopics } from "./held-topics.ts";
+import type { Delta } from "./ledger.ts";
 import { trueCheckpoint } from "./true-checkpoint.ts";
 import { Wake } from "./wake.ts";
 
@@ -47,6 +50,9 @@ export interface ExactlyOnceOptions {
   abort: AbortController;
 }
 
+/** Milliseconds between two looks whether a topic that is held is there again. */
+const lookInterval = 500;
+
 /** The number is committed anew after so long, since group offsets expire; milliseconds. */
 const recommitInterval = 12 * 3600_000;
 export class ExactlyOnce implements Delivery {
@@ -55,6 +61,7 @@ export class ExactlyOnce implements Delivery {
   private readonly nonce = randomBytes(8).toString("hex");
   private readonly wake: Wake;
   private readonly committer: Committer;
+  private readonly held: HeldTopics;
   private source: CheckpointSource | null = null;
   private running: Promise<void> = Promise.resolve();
   private firstAppend: number | null = null;
@@ -76,6 +83,7 @@ export class ExactlyOnce implements Delivery {
     this.options = options;
     this.sink = options.sink;
     this.wake = new Wake(options.clock);
+    this.held = new HeldTopics(options);
     this.committer = new Committer({
       ...options,
       nonce: this.nonce,
@@ -139,7 +147,8 @@ export class ExactlyOnce implements Delivery {
   /** The transaction has its size, or the memory for more is taken. */
   private get full(): boolean {
     if (this.bytes >= this.options.transactionBytes) return true;
-    return this.bytes > 0 && [...this.refused].some((topic) => !this.sink.hasRoom(topic));
+    const short = (topic: string) => !this.held.names.has(topic) && !this.sink.hasRoom(topic);
+    return this.bytes > 0 && [...this.refused].some(short);
   }
 
   async stop(timeout: number): Promise<boolean> {
@@ -177,7 +186,8 @@ export class ExactlyOnce implements Delivery {
   }
 
   private cut(): Cut | null {
-    const cut = this.sink.cut();
+    this.held.review();
+    const cut = this.sink.cut(this.held.names);
     this.firstAppend = null;
     this.bytes = 0;
     this.refused.clear();
@@ -195,7 +205,9 @@ export class ExactlyOnce implements Delivery {
       if (this.full || now >= due || (this.finished && this.bytes > 0)) return "lines";
       const recommit = this.committer.lastCommit + recommitInterval;
       if (now >= recommit) return "recommit";
-      await this.wake.sleep(Math.min(due, recommit) - now);
+      if (this.held.review()) return "lines";
+      const look = this.held.names.size > 0 ? now + lookInterval : Number.POSITIVE_INFINITY;
+      await this.wake.sleep(Math.min(due, recommit, look) - now);
     }
   }
 
@@ -204,16 +216,20 @@ export class ExactlyOnce implements Delivery {
     for (const batch of cut.batches) {
       for (const range of batch.ranges) source.positions.settle(range.file, range.from, range.to);
     }
-    const delta = source.take() ?? { files: [], removed: [] };
-    for (let attempt = 0; ; attempt++) {
+    let delta = this.held.take(source) ?? nothing;
+    for (let attempt = 0; cut.batches.length > 0; attempt++) {
       const n = this.options.journal.nextNumber();
       if (await this.committer.transact(n, delta, cut)) {
         this.options.journal.confirm(n);
-        this.sink.release(cut);
-        return;
+        break;
+      }
+      if (await this.held.takeOut(cut)) {
+        source.putBack(delta);
+        delta = cut.batches.length > 0 ? (this.held.take(source) ?? nothing) : nothing;
       }
       await this.committer.backOff(attempt);
     }
+    this.sink.release(cut);
   }
 
   /** Claims the id, or keeps the claim alive: a transaction without lines. */
@@ -233,7 +249,7 @@ export class ExactlyOnce implements Delivery {
   /** A checkpoint that is true without a transaction, since it moves over no line that goes to Kafka; its number. */
   private async writeSkipped(source: CheckpointSource, always = false): Promise<number> {
     const { journal, metrics } = this.options;
-    const delta = source.take() ?? (always ? { files: [], removed: [] } : null);
+    const delta = this.held.take(source) ?? (always ? nothing : null);
     if (delta === null) return 0;
     const n = journal.nextNumber();
     await this.committer.durably(() =>
@@ -243,6 +259,8 @@ export class ExactlyOnce implements Delivery {
     return n;
   }
 }
+
+const nothing: Delta = { files: [], removed: [] };
 
 /** What Kafka does not allow, in the program's own words. */
 function refused(error: unknown): unknown {

@@ -36,7 +36,10 @@ async function start(
 ) {
   const journal = await openJournal(disk);
   const sink = new MemoryTransactionalSink(kafka);
-  const one = input("i", ["a"]);
+  const inputs = [input("i", ["a"]), input("j", ["b"], { topic: "u" })].map((one) => ({
+    ...one,
+    tail: { ...one.tail, once },
+  }));
   const delivery = new ExactlyOnce({
     sink,
     coordinator: kafka.coordinator(),
@@ -51,7 +54,7 @@ async function start(
     abort: new AbortController(),
   });
   const agent = new Agent({
-    config: configOf([{ ...one, tail: { ...one.tail, once } }], { drainTimeout: 500_000, timeout: 500_000, once }),
+    config: configOf(inputs, { drainTimeout: 500_000, timeout: 500_000, once }),
     journal,
     delivery,
     createTailer: (options) => new MemoryTailer(options, files),
@@ -106,6 +109,39 @@ describe("exactly once", () => {
     here.files.append("a", "y\n");
     expect(await run.ended).toBe("FENCED");
     expect(here.kafka.committed).toEqual(["x"]);
+  });
+
+  test("a topic that is deleted holds up its own lines only, and no kill moves its positions", async () => {
+    const here = world();
+    let run = await start(here);
+    const of = (name: string) => here.kafka.committed.filter((value) => value.startsWith(name));
+    const write = (from: number, to: number) => {
+      for (const name of ["a", "b"]) here.files.append(name, text(numbers(name, from, to)));
+    };
+    write(0, 20);
+    await until(() => here.kafka.committed.length === 40);
+    for (let round = 1; round <= 4; round++) {
+      here.kafka.missing.add("u");
+      const from = 20 * round;
+      for (let i = 0; i < 20; i++) {
+        write(from + i, from + i + 1);
+        await until(() => of("a").length === from + i + 1);
+      }
+      expect(of("b").length).toBe(from);
+      if (round % 2 === 0) {
+        run.agent.stop();
+        // What it could not send it says, and leaves to the next start.
+        if (round === 2) expect(await run.ended).toBe("BROKER_UNAVAILABLE");
+        here.disk = here.disk.killed();
+        run = await start(here);
+      }
+      here.kafka.missing.delete("u");
+      await until(() => of("b").length === from + 20);
+    }
+    run.agent.stop();
+    expect(await run.ended).toBe(0);
+    expect(of("a")).toEqual(numbers("a", 0, 100));
+    expect(of("b")).toEqual(numbers("b", 0, 100));
   });
 
   test("an offset commit whose answer is lost does not take effect in a later transaction", async () => {
@@ -284,13 +320,15 @@ async function lives(seed: number): Promise<void> {
     const roll = chance();
     if (roll < 0.1) here.kafka.arrive();
     if (roll > 0.97) here.kafka.expire();
+    if (roll > 0.95) here.kafka.missing.add("u");
+    else if (roll > 0.9) here.kafka.missing.delete("u");
     if (roll < 0.85) return "none";
     faults++;
     return (["request-lost", "answer-lost", "late"] as const)[Math.floor(chance() * 3)] as Fault;
   };
   let written = 0;
   const write = () => {
-    here.files.append("a", text(numbers("a", written, written + 5)));
+    for (const name of ["a", "b"]) here.files.append(name, text(numbers(name, written, written + 5)));
     written += 5;
   };
   for (let life = 0; life < 6; life++) {
@@ -331,13 +369,16 @@ async function lives(seed: number): Promise<void> {
     here.disk = chance() < 0.5 ? here.disk.killed() : here.disk.powerCut(Math.floor(chance() * 100));
   }
   here.kafka.fault = () => "none";
+  here.kafka.missing.clear();
   const last = await start(here);
   here.kafka.arrive();
-  await until(() => here.kafka.committed.length >= written);
+  await until(() => here.kafka.committed.length >= 2 * written);
   last.agent.stop();
   expect(await last.ended).toBe(0);
-  if (here.kafka.committed.join() !== numbers("a", 0, written).join())
-    throw new Error(`seed ${seed}: ${here.kafka.committed}`);
+  for (const name of ["a", "b"]) {
+    const values = here.kafka.committed.filter((value) => value.startsWith(name));
+    if (values.join() !== numbers(name, 0, written).join()) throw new Error(`seed ${seed}: ${values}`);
+  }
   expect(faults).toBeGreaterThan(0);
   expect(here.kafka.wentBack).toBe(false);
 }

@@ -22,6 +22,8 @@ export class MemoryKafka {
   /** A committed offset was overwritten by a lower one. */
   wentBack = false;
   fault: (step: string) => Fault = () => "none";
+  /** Topics that were deleted. */
+  readonly missing = new Set<string>();
   /** Requests whose sender has given up; each takes effect, or is void, when `arrive` is called. */
   private late: (() => void)[] = [];
   private open: { values: string[]; offsets: GroupOffset[]; joined: boolean } | null = null;
@@ -99,7 +101,13 @@ export class MemoryKafka {
   coordinator(): TransactionCoordinator {
     return {
       init: async () => this.init(),
-      addPartitions: async (producer) => this.request("addPartitions", producer, () => this.add()),
+      addPartitions: async (producer, partitions) =>
+        this.request("addPartitions", producer, () => {
+          if (partitions.some(({ topic }) => this.missing.has(topic))) {
+            throw new KafkaError(codes.UNKNOWN_TOPIC_OR_PARTITION, "addPartitions");
+          }
+          this.add();
+        }),
       addGroup: async (producer) => this.request("addGroup", producer, () => this.add()),
       commitOffsets: async (producer, offsets) =>
         this.request("commitOffsets", producer, () => this.commitOffsets(offsets)),
@@ -128,15 +136,34 @@ export class MemoryTransactionalSink extends MemorySink implements Transactional
     this.producer = producer;
   }
 
-  cut(): Cut | null {
+  cut(without: ReadonlySet<string> = new Set()): Cut | null {
     this.closeOpen();
-    if (this.closed.length === 0) return null;
-    const batches = this.closed.splice(0);
+    const batches = this.closed.filter(({ topic }) => !without.has(topic));
+    if (batches.length === 0) return null;
+    this.closed = this.closed.filter(({ topic }) => without.has(topic));
     this.held++;
     return { batches, size: batches.length, sent: false } as MemoryCut;
   }
 
+  takeOut(cut: Cut, topics: ReadonlySet<string>): void {
+    const memoryCut = cut as unknown as { batches: Batch[] };
+    const out = memoryCut.batches.filter(({ topic }) => topics.has(topic));
+    this.closed.unshift(...(out as typeof this.closed));
+    memoryCut.batches = memoryCut.batches.filter(({ topic }) => !topics.has(topic));
+  }
+
+  async missingTopics(cut: Cut): Promise<ReadonlySet<string>> {
+    return new Set(cut.batches.map(({ topic }) => topic).filter((topic) => this.isMissing(topic)));
+  }
+
+  isMissing(topic: string): boolean {
+    return this.kafka.missing.has(topic);
+  }
+
   async send(cut: Cut): Promise<void> {
+    if (cut.batches.some(({ topic }) => this.kafka.missing.has(topic))) {
+      throw new KafkaError(codes.UNKNOWN_TOPIC_OR_PARTITION, "produce");
+    }
     const values = cut.batches.flatMap((batch) => (batch as unknown as { values: string[] }).values);
     this.kafka.request("produce", this.producer!, () => this.kafka.produce(values));
   }

@@ -10,7 +10,8 @@ interface HeldBatch extends Batch {
 export class MemorySink implements Sink {
   /** Values as acknowledged, in that order. */
   readonly acked: string[] = [];
-  open = new Map<number, HeldBatch>();
+  /** By topic and partition. */
+  open = new Map<string, HeldBatch>();
   closed: HeldBatch[] = [];
   room = true;
   /** Acknowledges by itself, a little later. */
@@ -41,7 +42,8 @@ export class MemorySink implements Sink {
       const from = lines.base + (i === 0 ? 0 : lines.nexts[i - 1]!);
       range ??= { file: lines.file, from, to: from, pending: 0, open: true };
       const partition = this.choose();
-      const batch = this.open.get(partition) ?? {
+      const place = `${route.topic} ${partition}`;
+      const batch = this.open.get(place) ?? {
         topic: route.topic,
         partition,
         count: 0,
@@ -49,7 +51,7 @@ export class MemorySink implements Sink {
         ranges: [],
         values: [],
       };
-      this.open.set(partition, batch);
+      this.open.set(place, batch);
       const bytes = Buffer.from(lines.bytes.slice(lines.starts[i], lines.ends[i]));
       batch.values.push(bytes.toString());
       (batch as { count: number }).count++;
@@ -60,7 +62,7 @@ export class MemorySink implements Sink {
       range.to = lines.base + lines.nexts[i]!;
       if (i === lines.count - 1) range.to = lines.to;
       if (batch.count >= this.recordsPerBatch) {
-        this.close1(partition);
+        this.close1(place);
         range.open = false;
         range = null;
       }
@@ -69,16 +71,16 @@ export class MemorySink implements Sink {
     if (this.automatic) setTimeout(() => this.settleAll(), 1);
   }
 
-  private close1(partition: number): void {
-    const batch = this.open.get(partition);
+  private close1(place: string): void {
+    const batch = this.open.get(place);
     if (!batch) return;
-    this.open.delete(partition);
+    this.open.delete(place);
     for (const range of batch.ranges) range.open = false;
     this.closed.push(batch);
   }
 
   closeOpen(): void {
-    for (const partition of [...this.open.keys()]) this.close1(partition);
+    for (const place of [...this.open.keys()]) this.close1(place);
   }
 
   settle(index: number, outcome: Outcome = { kind: "acked", offset: 0n, timestamp: 0 }): void {
