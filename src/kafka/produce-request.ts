@@ -5,7 +5,7 @@
 import type { BufferPool } from "./buffer-pool.ts";
 import type { ApiRequest } from "./client.ts";
 import { HEADROOM, type RecordBatch } from "./record-batch.ts";
-import { Writer } from "./wire.ts";
+import { type Reader, Writer } from "./wire.ts";
 
 export interface PartitionResult {
   code: number;
@@ -60,23 +60,28 @@ function withBody(body: Buffer, headroom: number, options: ProduceOptions): ApiR
     expectResponse: options.acks !== 0,
     parse(reader) {
       const results: ProduceResponse["results"] = new Map();
-      reader.array(() => {
+      for (let topics = reader.int32(); topics > 0; topics--) {
         const topic = reader.string();
-        reader.array(() => {
-          const partition = reader.int32();
-          const result = { code: reader.int16(), baseOffset: reader.int64(), logAppendTime: Number(reader.int64()) };
-          reader.int64();
-          const recordErrors = reader.array(() => {
-            reader.int32();
-            return reader.nullableString();
-          });
-          const message = reader.nullableString() ?? recordErrors.find((text) => text) ?? null;
-          results.set(partitionKey(topic, partition), { ...result, message });
-        });
-      });
+        for (let partitions = reader.int32(); partitions > 0; partitions--) {
+          results.set(partitionKey(topic, reader.int32()), partitionResult(reader));
+        }
+      }
       return { results, throttleMs: reader.int32() };
     },
   };
+}
+
+function partitionResult(reader: Reader): PartitionResult {
+  const code = reader.int16();
+  const baseOffset = reader.int64();
+  const logAppendTime = Number(reader.int64());
+  reader.int64();
+  let recordError: string | null = null;
+  for (let errors = reader.int32(); errors > 0; errors--) {
+    reader.int32();
+    recordError ||= reader.nullableString();
+  }
+  return { code, baseOffset, logAppendTime, message: reader.nullableString() ?? recordError };
 }
 
 /** The request's fields right in front of the batch, in its headroom; null when they do not fit there. */

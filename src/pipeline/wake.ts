@@ -26,7 +26,6 @@ export class Wake {
       const wake = () => {
         this.end = null;
         this.rung = false;
-        cancel();
         resolve();
       };
       // Rounded up: timers know whole milliseconds, and waking too early means waking twice.
@@ -35,11 +34,11 @@ export class Wake {
       let cancel = arm(this.rung ? atLeast : Math.max(ms, atLeast));
       this.end = () => {
         const left = earliest === 0 ? 0 : earliest - this.clock.monotonic();
-        if (left <= 0) return wake();
         // The further rings of a busy time find the bell rung already.
         this.end = null;
         cancel();
-        cancel = arm(left);
+        if (left <= 0) wake();
+        else cancel = arm(left);
       };
       if (this.rung) this.end = null;
     });

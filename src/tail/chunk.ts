@@ -9,6 +9,9 @@ import { type LineTable, nulRun, trimCr } from "./scan.ts";
 import type { Source } from "./source.ts";
 import type { TailEvent, TailOptions } from "./types.ts";
 
+/** Bytes. */
+const smallChunk = 64 * 1024;
+
 export type ReadOptions = Pick<
   TailOptions,
   "maxLineBytes" | "tooLong" | "trimCr" | "encoding" | "multiline" | "include" | "excludeLines"
@@ -65,8 +68,8 @@ export function makeChunk(reading: Reading, behind: number, grouped: boolean): L
     nexts: table.nexts.subarray(0, count),
     count,
     lineNumber: file.line + first,
-    ...(offsets ? { lineOffsets: offsets } : {}),
   };
+  if (offsets) lines.lineOffsets = offsets;
   advance(reading, behind, nextLine, lines);
   return lines;
 }
@@ -74,11 +77,12 @@ export function makeChunk(reading: Reading, behind: number, grouped: boolean): L
 /** Records what is pending and remembers the bytes before the new position. */
 function advance({ file, buffer }: Reading, behind: number, nextLine: number, lines: Lines): void {
   const line = file.line;
-  file.setTail(buffer.subarray(Math.max(0, behind - markerBytes), behind));
+  file.setTail(buffer, behind);
   file.read = lines.to;
   file.scanned = lines.to;
   file.line = nextLine;
-  const marks = marksIn(buffer, lines, behind);
+  const marks = endIsEnough(file, lines) ? noMarks : marksIn(buffer, lines, behind);
+  const before = file.tailBytes();
   let linesBehind: Uint32Array | null = null;
   if (lines.lineOffsets) {
     // The line behind record i is where record i + 1 starts, or the chunk's end.
@@ -94,10 +98,19 @@ function advance({ file, buffer }: Reading, behind: number, nextLine: number, li
     nextLine,
     nexts: lines.nexts.slice(),
     linesBehind,
-    before: file.tailBytes(),
+    before,
     marks,
   });
-  file.mark(marks);
+  file.mark(marks, before);
+}
+
+const noMarks: RawMarker[] = [];
+
+/** A small chunk of a file of which much was read: a copy that ends within it is known by the mark before it as well. */
+function endIsEnough(file: FollowedFile, { base, to }: Lines): boolean {
+  const length = to - base;
+  if (length >= smallChunk || length * 16 > base) return false;
+  return file.marks.length > 0 && file.pending.settled.marker !== null;
 }
 
 /** Markers behind the first record and at the quarters of a chunk that is not small. `behind`: its end in the buffer. */

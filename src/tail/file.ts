@@ -214,21 +214,21 @@ export class FollowedFile implements Scheduled {
     this.#fingerprint = null;
   }
 
-  /** Sets what lies before `read`. */
-  setTail(bytes: Uint8Array): void {
-    const from = Math.max(0, bytes.length - markerBytes);
-    this.tail.set(bytes.subarray(from));
-    this.tailLength = bytes.length - from;
+  /** Sets what lies before `read`: the bytes before `end`. */
+  setTail(bytes: Buffer, end = bytes.length): void {
+    const from = Math.max(0, end - markerBytes);
+    bytes.copy(this.tail, 0, from, end);
+    this.tailLength = end - from;
     if (this.#head?.length === fingerprintBytes && this.tailLength > 0) {
       this.#fingerprint ??= contentHash(this.#head, 0);
       this.#head = null;
     }
   }
 
-  /** Remembers the bytes before `read`: a copy may end there. Of many marks those close to the end are kept. */
-  mark(inside: readonly RawMarker[]): void {
+  /** Remembers marks inside of the last chunk and the bytes `before` its end: a copy may end there. Of many marks those close to the end are kept. */
+  mark(inside: readonly RawMarker[], before: Uint8Array): void {
     for (const mark of inside) this.#keepMark(mark);
-    this.#keepMark({ to: this.read, bytes: this.tailBytes() });
+    this.#keepMark({ to: this.read, bytes: before });
   }
 
   #keepMark(mark: RawMarker): void {
