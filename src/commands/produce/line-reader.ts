@@ -5,17 +5,34 @@ import type { Lines } from "../../lines.ts";
 
 /** Bytes read at a time; a line may be longer. */
 const CHUNK = 256 * 1024;
+/** Free bytes in front of what is read, for the beginning of its first line, which came with the chunk before. */
+const FRONT = 64 * 1024;
 /** No broker takes a record of this size. */
 const LONGEST_LINE = 256 * 1024 * 1024;
+
+const none = Buffer.alloc(0);
+
+/** `buffer[FRONT, FRONT + count)` was read. */
+interface Chunk {
+  buffer: Buffer;
+  count: number;
+}
 
 export class LineReader {
   private readonly fd: number;
   private readonly name: string;
   /** Regular files answer at once: without the detour over a thread they are read twice as fast. */
   private readonly isFile: boolean;
-  private buffer = Buffer.allocUnsafeSlow(CHUNK);
-  private filled = 0;
+  /** The bytes the lines of the latest `next` lie in, and how many of them those lines are. */
+  private window: Buffer = none;
   private consumed = 0;
+  /** A line longer than FRONT is gathered here. */
+  private long: Buffer = none;
+  /** Free to be read into; the other one of the two holds the window. */
+  private spare: Buffer = Buffer.allocUnsafeSlow(FRONT + CHUNK);
+  private other: Buffer = Buffer.allocUnsafeSlow(FRONT + CHUNK);
+  /** Through a pipe the next chunk is read while the lines of the last one are being sent. */
+  private ahead: Promise<number> | null = null;
   private ended = false;
   private starts = new Uint32Array(4096);
   private ends = new Uint32Array(4096);
@@ -39,54 +56,83 @@ export class LineReader {
    * FILE_IO, or BAD_INPUT for a line of more than 256 MiB.
    */
   async next(): Promise<Lines | null> {
-    this.buffer.copyWithin(0, this.consumed, this.filled);
-    this.filled -= this.consumed;
     this.base += this.consumed;
+    this.window = this.window.subarray(this.consumed);
     this.consumed = 0;
     while (!this.ended) {
-      if (this.filled === this.buffer.length) this.grow();
-      const from = this.filled;
-      const count = await this.read();
-      this.filled += count;
-      if (count === 0) this.ended = true;
-      else if (this.buffer.subarray(from, this.filled).includes(10)) return this.lines();
+      const { buffer, count } = this.isFile ? this.readNow() : await this.readAhead();
+      if (count === 0) {
+        this.ended = true;
+        break;
+      }
+      this.append(buffer, count);
+      if (!this.isFile) this.startRead();
+      if (this.window.subarray(this.window.length - count).includes(10)) return this.lines();
     }
-    return this.filled > 0 ? this.lines() : null;
+    return this.window.length > 0 ? this.lines() : null;
   }
 
-  private grow(): void {
-    if (this.buffer.length >= LONGEST_LINE) {
+  /** The window is what was left of it and what was read behind it; `buffer` becomes the one that holds it. */
+  private append(buffer: Buffer, count: number): void {
+    const rest = this.window;
+    if (rest.length <= FRONT) {
+      rest.copy(buffer, FRONT - rest.length);
+      this.window = buffer.subarray(FRONT - rest.length, FRONT + count);
+      this.spare = this.other;
+      this.other = buffer;
+      this.long = none;
+      return;
+    }
+    const size = rest.length + count;
+    if (size > LONGEST_LINE) {
       throw new LogagentError("BAD_INPUT", `reading ${this.name}: line ${this.lineNumber} is longer than 256 MiB`);
     }
-    const larger = Buffer.allocUnsafeSlow(this.buffer.length * 2);
-    this.buffer.copy(larger, 0, 0, this.filled);
-    this.buffer = larger;
+    const target = size <= this.long.length ? this.long : Buffer.allocUnsafeSlow(size * 2);
+    if (rest.buffer !== target.buffer || rest.byteOffset !== 0) rest.copy(target, 0);
+    buffer.copy(target, rest.length, FRONT, FRONT + count);
+    this.long = target;
+    this.window = target.subarray(0, size);
   }
 
-  private read(): number | Promise<number> {
-    const { fd, buffer, filled } = this;
-    if (this.isFile) return this.check(() => readSync(fd, buffer, filled, buffer.length - filled, null));
+  private readNow(): Chunk {
+    try {
+      return { buffer: this.spare, count: readSync(this.fd, this.spare, FRONT, CHUNK, null) };
+    } catch (error) {
+      throw this.failure(error);
+    }
+  }
+
+  /** What was read in the meantime. */
+  private async readAhead(): Promise<Chunk> {
+    if (this.ahead === null) this.startRead();
+    const count = await (this.ahead as unknown as Promise<number>);
+    return { buffer: this.spare, count };
+  }
+
+  private startRead(): void {
+    this.ahead = this.readInto(this.spare);
+    // It is waited for with the next lines.
+    this.ahead.catch(() => {});
+  }
+
+  private readInto(buffer: Buffer): Promise<number> {
     return new Promise((resolve, reject) => {
-      read(fd, buffer, filled, buffer.length - filled, null, (error, count) => {
+      read(this.fd, buffer, FRONT, CHUNK, null, (error, count) => {
         // A terminal in non-blocking mode has nothing yet.
-        if (error?.code === "EAGAIN") setTimeout(() => resolve(this.read()), 20);
+        if (error?.code === "EAGAIN") setTimeout(() => resolve(this.readInto(buffer)), 20);
         else if (error?.code === "EOF") resolve(0);
-        else if (error) reject(new LogagentError("FILE_IO", `reading ${this.name}: ${error.message}`, error));
+        else if (error) reject(this.failure(error));
         else resolve(count);
       });
     });
   }
 
-  private check(step: () => number): number {
-    try {
-      return step();
-    } catch (error) {
-      throw new LogagentError("FILE_IO", `reading ${this.name}: ${(error as Error).message}`, error);
-    }
+  private failure(error: unknown): LogagentError {
+    return new LogagentError("FILE_IO", `reading ${this.name}: ${(error as Error).message}`, error);
   }
 
   private lines(): Lines {
-    const bytes = this.buffer.subarray(0, this.filled);
+    const bytes = this.window;
     let count = 0;
     let start = 0;
     for (;;) {
