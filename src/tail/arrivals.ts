@@ -1,15 +1,14 @@
 /** What to make of a path that is not followed by name: a known file under a new name, a copy of one, or a new file. */
-import { isPrefix, isUnknown, matches } from "./compare.ts";
-import { isSame } from "./content.ts";
+import { covers, isPrefix, isUnknown, matches } from "./compare.ts";
 import type { Context } from "./context.ts";
 import type { Found } from "./discover.ts";
 import type { FollowedFile } from "./file.ts";
 import { adopt, follow, followFifo } from "./follow.ts";
 import type { Stat } from "./fs.ts";
 import { clockSlack, generations, later, predecessor } from "./generations.ts";
+import { holderOf, holds } from "./holder.ts";
 import { sameFile } from "./identity.ts";
 import { directoryOf, isLogName, looksCompressed, newestFirst, tryStat } from "./siblings.ts";
-import { PlainSource } from "./source.ts";
 
 /** A file that appears under the path of one that is gone is the same only if it agrees for at least so many bytes. */
 const sameContentBytes = 4096;
@@ -49,18 +48,14 @@ export class Arrivals {
 
   /** Is it a file we know under another name? */
   #knownByInode(path: string, stat: Stat): FollowedFile | "second-name" | null {
-    const { registry, fs, judgement } = this.#context;
-    const known = registry.atInode(stat);
+    const { fs } = this.#context;
+    const known = holderOf(this.#context, path, stat);
     if (!known) return null;
-    const stable = fs.traits(path).stable;
-    if (!judgement.sameFile(known.identity, stat, stable)) return null;
     if (known.attached && known.path !== path) {
       const there = tryStat(fs, known.path);
-      if (there === undefined || (there && sameFile(there, stat, stable))) return "second-name";
+      if (there === undefined || (there && sameFile(there, stat, fs.traits(path).stable))) return "second-name";
     }
-    // While it is open its inode cannot be given to another file.
-    if (known.source instanceof PlainSource && sameFile(fs.fstat(known.source.fd), stat, stable)) return known;
-    return isSame(matches(this.#context, known, path)) ? known : null;
+    return holds(this.#context, known, path, stat) ? known : null;
   }
 
   #rename(file: FollowedFile, path: string, stat: Stat): void {
@@ -88,7 +83,10 @@ export class Arrivals {
     let prefix: FollowedFile | null = null;
     const named = isLogName(path);
     // A new log may begin as a gone one did: only content of some length proves that it is the same.
-    const proof = named && !looksCompressed(path) && fs.traits(path).stable ? sameContentBytes : 0;
+    const { stable } = fs.traits(path);
+    // Looked at under the number it had, a compressed file that got another one seems to be gone from its name.
+    const renumbered = (file: FollowedFile) => !stable && file.codec !== null;
+    const proof = named && !looksCompressed(path) && stable ? sameContentBytes : 0;
     for (const file of registry.relatives(path)) {
       if ((named && !file.gone) || file.fifo || file.fingerprint.length === 0) continue;
       if (file.gone) {
@@ -99,7 +97,7 @@ export class Arrivals {
         if (match !== "yes" && (match !== "maybe" || !looksCompressed(path))) continue;
         if (best && best.read >= file.read) continue;
         best = file;
-      } else if (isPrefix(this.#context, file, path)) {
+      } else if (isPrefix(this.#context, file, path) || (renumbered(file) && covers(this.#context, file, path))) {
         registry.copies.set(path, { path, of: file, stat });
         this.#context.event("debug", "file-copied", `${path} is a copy of ${file.path}`, { path, file: file.id });
         return true;

@@ -40,6 +40,12 @@ export function isPrefix(context: Context, file: FollowedFile, path: string): bo
   );
 }
 
+/** Does the path hold all that an open file holds, and perhaps more behind it? */
+export function isAllIn(context: Context, source: PlainSource, path: string): boolean {
+  const own = contentOf(context.fs, source.fd, "");
+  return probe(context, () => withContent(context.fs, path, (content) => isPrefixOf(own, content))) ?? false;
+}
+
 /** Is all that the path holds known to be read, or going to be, from another file? */
 export function covers(context: Context, file: FollowedFile, path: string): boolean {
   if (file.fingerprint.length === 0 || file.fifo) return false;
@@ -47,7 +53,16 @@ export function covers(context: Context, file: FollowedFile, path: string): bool
   // to compare at hand, only the marks of what was read.
   if (file.gone || (file.codec !== null && file.read > 0))
     return file.read > 0 && ["yes", "prefix"].includes(matches(context, file, path));
+  if (file.codec !== null) return !context.fs.traits(path).stable && holdsSame(context, file, path);
   return isPrefix(context, file, path);
+}
+
+/** Is all that was seen of a compressed file of which nothing was read all that the path holds? */
+function holdsSame(context: Context, file: FollowedFile, path: string): boolean {
+  if (matches(context, file, path) !== "yes") return false;
+  const { sample, fingerprint } = file;
+  const size = (content: Content) => content.complete && content.size === fingerprint.length;
+  return sample !== null || (probe(context, () => withContent(context.fs, path, size)) ?? false);
 }
 
 /** Times a path is compared again because a relative changed meanwhile. */
@@ -74,9 +89,10 @@ export function isUnknown(context: Context, path: string, known: () => boolean):
 function lookAtRelatives(context: Context, path: string): void {
   const { registry, fs } = context;
   // What is renamed there keeps its inode, and no copy has such a name: only the order of generations is left to find.
-  const alone = isLogName(path) && fs.traits(path).stable;
+  const { stable } = fs.traits(path);
+  const alone = isLogName(path) && stable;
   for (const file of alone ? registry.generations(path) : registry.relatives(path))
-    if (file.attached && !file.complete) context.look(file);
+    if (file.attached && !(stable && file.complete)) context.look(file);
 }
 
 /** Null, and an event, where the system refuses. */

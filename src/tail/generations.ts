@@ -1,9 +1,10 @@
 /** Generations of a log that were written and rotated between two looks, and which of them comes first. */
-import { covers, isUnknown, matches, probe } from "./compare.ts";
+import { covers, isUnknown, probe } from "./compare.ts";
 import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
 import { follow } from "./follow.ts";
 import type { Stat } from "./fs.ts";
+import { isHeld } from "./holder.ts";
 import { sameFile } from "./identity.ts";
 import { nameOf, siblingsOf, strictRootName } from "./siblings.ts";
 
@@ -42,11 +43,7 @@ export function generations<T extends FollowedFile | null>(
       }
     }
     if (registry.byPath.has(sibling) || registry.copies.has(sibling)) continue;
-    const held = () => {
-      const holder = registry.atInode(stat);
-      if (!holder || !sameFile(holder.identity, stat, fs.traits(path).stable)) return false;
-      return !holder.gone || matches(context, holder, sibling) === "yes";
-    };
+    const held = () => isHeld(context, sibling, stat);
     if (held()) continue;
     // While relatives are looked at a look at one of them may begin to follow it.
     const known = () => held() || registry.relatives(sibling).some((other) => covers(context, other, sibling));

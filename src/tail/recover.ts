@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
 import { adopt } from "./follow.ts";
 import { clockSlack } from "./generations.ts";
-import { sameFile } from "./identity.ts";
+import { holderOf, holds, isProven } from "./holder.ts";
 import { looksCompressed, nameOf, type Sibling, siblingsOf, strictRootName } from "./siblings.ts";
 
 /** Goes on with a copy of a file whose bytes are out of reach; true if there is one. */
@@ -36,8 +36,8 @@ function findCopy(context: Context, file: FollowedFile): Sibling | null {
   for (const wanted of ["yes", "maybe"] as const) {
     for (const candidate of candidates) {
       if (strictRootName(candidate.path) === nameOf(candidate.path)) continue; // a new log, whatever its header says
-      const holder = registry.atInode(candidate.stat);
-      const held = holder && holder !== file && !holder.gone && sameFile(holder.identity, candidate.stat, true);
+      const holder = holderOf(context, candidate.path, candidate.stat);
+      const held = holder && holder !== file && !holder.gone && isThere(context, holder, candidate);
       if (held && (file.read === 0 || holder.read < file.read || !holder.settledAll)) continue;
       if (
         file.read === 0 &&
@@ -53,6 +53,10 @@ function findCopy(context: Context, file: FollowedFile): Sibling | null {
     }
   }
   return null;
+}
+
+function isThere(context: Context, holder: FollowedFile, { path, stat }: Sibling): boolean {
+  return isProven(context, holder, path, stat) || holds(context, holder, path, stat);
 }
 
 function drop(context: Context, file: FollowedFile): void {

@@ -1,9 +1,10 @@
 /** Matches the journal's states with what is on disk: by identity, then by content, also under another name or compressed. */
 import type { Arrivals } from "./arrivals.ts";
-import { matches } from "./compare.ts";
+import { covers, matches } from "./compare.ts";
 import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
 import { adopt } from "./follow.ts";
+import { isProven } from "./holder.ts";
 import { type Identity, inodeKey } from "./identity.ts";
 import { recover } from "./recover.ts";
 import {
@@ -86,8 +87,11 @@ function byIdentity(
   const { stable } = fs.traits(file.path);
   const is = (stat: Identity) => judgement.sameFile(stat, file.identity, stable);
   const stat = tryStat(fs, file.path);
-  let found: Sibling | null = stat?.kind === "file" && is(stat) ? { path: file.path, stat } : null;
-  if (!found && !file.done) {
+  const known = file.fingerprint.length > 0;
+  // Where inode numbers change by themselves the content decides.
+  let found: Sibling | null =
+    stat?.kind === "file" && (is(stat) || (!stable && known)) ? { path: file.path, stat } : null;
+  if (!found && !file.done && (known || (stable && file.identity.birth > 0n))) {
     try {
       found = findBeside(fs, file.path, is);
     } catch (error) {
@@ -102,6 +106,10 @@ function byIdentity(
   // Of a generation nothing is settled of, a common header may be all that agrees; a later one at its inode was read.
   if (file.read === 0 && history.get(inodeKey(found.stat))?.some((other) => matches(context, other, path) === "yes"))
     return null;
+  if (file.read === 0 && !isProven(context, file, path, found.stat)) {
+    const covered = (other: FollowedFile) => other !== file && covers(context, other, path);
+    if (registry.relatives(path).some(covered)) return null;
+  }
   return judgement.isStill(matches(context, file, path)) ? found : null;
 }
 

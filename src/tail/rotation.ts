@@ -1,14 +1,15 @@
 /** Renames, deletions and truncations of followed files: the old content is drained, the new content is a new file. */
 import type { Arrivals } from "./arrivals.ts";
-import { matches } from "./compare.ts";
+import { isAllIn, matches } from "./compare.ts";
 import { contentOf, isSame } from "./content.ts";
 import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
 import { sample } from "./follow.ts";
 import type { Stat } from "./fs.ts";
+import { hasContent, holderOf, holds, isProven } from "./holder.ts";
 import { sameFile } from "./identity.ts";
 import { recover } from "./recover.ts";
-import { findBeside, tryStat } from "./siblings.ts";
+import { findBeside, isLogName, looksCompressed, type Sibling, tryStat } from "./siblings.ts";
 import { PlainSource } from "./source.ts";
 
 export class Rotation {
@@ -23,14 +24,7 @@ export class Rotation {
   /** The name is gone (`stat` null) or leads to another file. */
   moved(file: FollowedFile, stat: Stat | null): void {
     const { registry, fs, options, judgement, discovery } = this.#context;
-    if (stat?.kind === "file" && !fs.traits(file.path).stable && matches(this.#context, file, file.path) === "yes") {
-      // Inode numbers or birth times mean little here, and the content is what it was.
-      registry.identify(file, stat);
-      if (!(file.source instanceof PlainSource)) return;
-      this.#context.descriptors.close(file);
-      file.mtime = -1;
-      return;
-    }
+    if (stat?.kind === "file" && !fs.traits(file.path).stable && this.#renumbered(file, stat)) return;
     const path = file.path;
     registry.detach(file);
     file.drained = false;
@@ -66,6 +60,27 @@ export class Rotation {
     }
   }
 
+  /**
+   * Inode numbers mean little here: is it the same file with another number, or all that its descriptor leads to? Its
+   * content may have been truncated meanwhile.
+   */
+  #renumbered(file: FollowedFile, stat: Stat): boolean {
+    const { registry, descriptors } = this.#context;
+    const kept = matches(this.#context, file, file.path) === "yes";
+    const { source } = file;
+    // Under a rotated name an empty file and what another one left there look the same.
+    const empty = source instanceof PlainSource && source.size() === 0 && !isLogName(file.path);
+    const same =
+      source instanceof PlainSource ? !empty && isAllIn(this.#context, source, file.path) : kept && hasContent(file);
+    const holder = same ? holderOf(this.#context, file.path, stat) : null;
+    if (!same || (holder && holder !== file && holds(this.#context, holder, file.path, stat))) return false;
+    registry.identify(file, stat);
+    descriptors.close(file);
+    file.mtime = -1;
+    if (!kept) this.truncated(file, stat.size);
+    return true;
+  }
+
   /** Compares what was read with what is there now. */
   verify(file: FollowedFile): void {
     if (file.source instanceof PlainSource) {
@@ -99,7 +114,7 @@ export class Rotation {
     try {
       const stable = fs.traits(file.path).stable;
       sibling = findBeside(fs, file.path, (stat) => sameFile(stat, file.identity, stable));
-      if (sibling && !isSame(matches(this.#context, file, sibling.path))) sibling = null;
+      if (sibling && !this.#isRenamed(file, sibling)) sibling = null;
     } catch (error) {
       this.#context.event("warn", "file-unreadable", `cannot look beside ${file.path}`, {
         path: file.path,
@@ -123,6 +138,13 @@ export class Rotation {
     if (!recover(this.#context, file)) this.lose(file, Math.max(0, file.size - file.read));
   }
 
+  #isRenamed(file: FollowedFile, { path, stat }: Sibling): boolean {
+    if (!isSame(matches(this.#context, file, path))) return false;
+    if (isProven(this.#context, file, path, stat)) return true;
+    if (looksCompressed(path)) return false; // the inode number was given to a copy
+    return holds(this.#context, file, path, stat);
+  }
+
   /**
    * What lies before the position is not what was read: the old content ends here, or goes on in a copy; what is at the
    * inode now is a new file from its beginning.
@@ -142,6 +164,18 @@ export class Rotation {
       path,
       file: file.id,
     });
+    const there = registry.byPath.get(path);
+    const other = there && there !== file && !there.gone;
+    const trusted = fs.traits(path).stable && file.identity.birth > 0n;
+    if (attached && (other || !(trusted || isLogName(path)))) {
+      // Nobody truncates under a rotated name: this is another file, perhaps a copy, that was given the inode number.
+      descriptors.close(file);
+      registry.detach(file);
+      file.replaced = true;
+      if (!judgement.recover(this.#context, file)) this.lose(file, unread);
+      this.#context.discoverSoon();
+      return;
+    }
     const changed = file.source instanceof PlainSource ? fs.fstat(file.source.fd).mtime : Number.POSITIVE_INFINITY;
     const next = this.#context.newFile(path, file.identity, 0);
     next.attached = attached;

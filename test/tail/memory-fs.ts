@@ -44,7 +44,11 @@ export interface Inode {
 export class MemoryFs implements Fs {
   readonly names = new Map<string, Inode>();
   readonly fds = new Map<number, Inode>();
+  /** The number an open file had when it was opened; a descriptor goes on telling it. */
+  readonly #inoOf = new Map<number, bigint>();
   traitsOfAll: Traits = { network: false, stable: true };
+  /** "none": reported as 0; "changing": another one at each look. */
+  births: "kept" | "none" | "changing" = "kept";
   /** Milliseconds between two values of the clock that stamps files. */
   tick = 4;
   /** When a name last changed. */
@@ -77,7 +81,7 @@ export class MemoryFs implements Fs {
   }
 
   fstat(fd: number): Stat {
-    return this.#stat(this.#inode(fd));
+    return { ...this.#stat(this.#inode(fd)), ino: this.#inoOf.get(fd)! };
   }
 
   open(path: string): number | null {
@@ -86,6 +90,7 @@ export class MemoryFs implements Fs {
     if (this.fds.size >= this.maxFds) throw Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE" });
     inode.open++;
     this.fds.set(this.#nextFd, inode);
+    this.#inoOf.set(this.#nextFd, inode.ino);
     return this.#nextFd++;
   }
 
@@ -187,6 +192,11 @@ export class MemoryFs implements Fs {
     this.#reap(inode);
   }
 
+  /** Other inode numbers for the same files, as after FUSE or a server forgot them. */
+  renumber(): void {
+    for (const inode of this.names.values()) inode.ino = this.#nextIno++;
+  }
+
   /** Replaces `path` by a compressed file with the same times. */
   compress(path: string, to: string, codec: (bytes: Buffer) => Buffer): void {
     const source = this.names.get(path);
@@ -198,7 +208,8 @@ export class MemoryFs implements Fs {
   }
 
   #stat(inode: Inode): Stat {
-    const { ino, birth, mtime, links } = inode;
+    const { ino, mtime, links } = inode;
+    const birth = this.births === "kept" ? inode.birth : this.births === "none" ? 0n : ++this.#births;
     return { kind: "file", dev: 1, ino, birth, size: inode.data.length, mtime, links };
   }
 

@@ -19,6 +19,7 @@ export type Action =
   | { do: "recreate"; lines: number }
   | { do: "renameOver"; lines: number }
   | { do: "compress"; zstd: boolean }
+  | { do: "renumber" }
   | { do: "stop" }
   | { do: "kill" }
   | { do: "start" }
@@ -35,6 +36,13 @@ export interface World {
   /** Bytes of a line's padding. */
   padding: number;
   maxOpenFiles: number;
+  /**
+   * What tells files apart: birth times and inode numbers; these alone, though they are given out again; or neither, for
+   * both change by themselves. Without birth times only what was read proves which file a file is: lines that nobody had
+   * read when their file was moved, copied, compressed or renumbered may come twice, but must come. Where nothing tells
+   * files apart and the rotated names match too, a walk may meet a file between two moves: read lines may come again then.
+   */
+  identity: "birth" | "inode" | "none";
 }
 
 const generations = 4;
@@ -62,13 +70,17 @@ export interface Disk {
   copy(from: string, to: string): void;
   unlink(path: string): void;
   compress(path: string, to: string, codec: (bytes: Buffer) => Buffer): void;
+  /** Gives all files other inode numbers, where it can. */
+  renumber(): void;
   contents(): Buffer[];
 }
 
 /** A disk in memory; `onLastClose` hears of the content of a deleted file whose last descriptor is closed. */
-export function memoryDisk(onLastClose: (content: Buffer) => void): Disk {
+export function memoryDisk(onLastClose: (content: Buffer) => void, identity: World["identity"]): Disk {
   const clock = new ManualClock();
   const fs = new MemoryFs(clock);
+  if (identity !== "birth") fs.births = identity === "inode" ? "none" : "changing";
+  fs.traitsOfAll = { network: false, stable: identity !== "none" };
   fs.onLastClose = (inode) => onLastClose(inode.data);
   return {
     fs,
@@ -83,6 +95,7 @@ export function memoryDisk(onLastClose: (content: Buffer) => void): Disk {
     copy: (from, to) => fs.copy(from, to),
     unlink: (path) => fs.unlink(path),
     compress: (path, to, codec) => fs.compress(path, to, codec),
+    renumber: () => fs.renumber(),
     contents: () => [...fs.names.values()].map(({ data }) => data),
   };
 }
@@ -118,7 +131,7 @@ export class Model {
       const missing = numbersIn(content).filter((number) => !this.#delivered.has(number) && !this.#onDisk(number));
       if (this.#tailer && missing.length > 0)
         this.problems.push(`closed a deleted file with unread lines ${missing.slice(0, 5)}`);
-    });
+    }, world.identity);
     const path = `${this.disk.directory}/app.log`;
     this.#path = path;
     this.#options = {
@@ -147,6 +160,8 @@ export class Model {
     if (rotations.has(action.do) && ++this.#unseen > 1) this.#ordered = false;
     if (this.#tailer && (action.do === "tick" || action.do === "steps")) this.#unseen = 0;
     if (rotations.has(action.do)) this.#unfinished = 0;
+    if (this.#world.identity !== "birth" && (rotations.has(action.do) || action.do === "renumber"))
+      this.#excuseUnread();
     switch (action.do) {
       case "write":
         return this.#write(action.lines);
@@ -192,6 +207,9 @@ export class Model {
           else this.disk.compress(`${path}.${i}`, `${path}.${i}.gz`, gzipSync);
           return;
         }
+        return;
+      case "renumber":
+        if (this.#world.identity === "none") this.disk.renumber();
         return;
       case "stop":
         return this.#stop();
@@ -364,6 +382,14 @@ export class Model {
     this.#tick(3000);
     if (this.problems.length > after) this.problems.push("(after a clean stop)");
     this.#stop();
+  }
+
+  #excuseUnread(): void {
+    const all = this.#world.identity === "none" && this.#world.wide;
+    for (const content of this.disk.contents())
+      for (const number of numbersIn(content))
+        if (all || !this.#delivered.has(number))
+          this.#mayRepeat.set(number, Math.max(1, this.#mayRepeat.get(number) ?? 0));
   }
 
   #onDisk(number: number): boolean {

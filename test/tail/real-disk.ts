@@ -57,6 +57,7 @@ export function realDisk(): Disk & { remove(): void } {
       utimesSync(to, atime, mtime);
       rmSync(path);
     },
+    renumber: () => {},
     contents: () => readdirSync(directory).map((name) => readFileSync(join(directory, name))),
     remove: () => rmSync(directory, { recursive: true, force: true }),
   };

@@ -29,6 +29,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     arbitrary: fc.record({ do: fc.constant("renameOver" as const), lines: fc.integer({ min: 1, max: 20 }) }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("compress" as const), zstd: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.constant<Action>({ do: "renumber" }) },
   { weight: 2, arbitrary: fc.constant<Action>({ do: "stop" }) },
   { weight: 2, arbitrary: fc.constant<Action>({ do: "kill" }) },
   { weight: 5, arbitrary: fc.constant<Action>({ do: "start" }) },
@@ -39,6 +40,7 @@ const world: fc.Arbitrary<World> = fc.record({
   header: fc.boolean(),
   padding: fc.constantFrom(0, 30, 400),
   maxOpenFiles: fc.constantFrom(1, 2, 100),
+  identity: fc.constantFrom("birth", "birth", "inode", "none"),
 });
 
 const cases = fc.tuple(world, fc.array(action, { minLength: 5, maxLength: 50, size: "max" }));
