@@ -2,7 +2,7 @@
 import type { Partitioner } from "../kafka/sink.ts";
 import type { StartPosition, TailOptions } from "../tail/types.ts";
 import type { FlagValues } from "./flag.ts";
-import type { inputFlags } from "./tail-flags.ts";
+import { inputFlags } from "./tail-flags.ts";
 import { parseTemplate } from "./template.ts";
 import { topicNameProblem } from "./topic-name.ts";
 import type { InputConfig } from "./types.ts";
@@ -42,7 +42,8 @@ function tailOptions(
   once: boolean,
   problem: InputProblem,
 ): TailOptions {
-  const { pollMin = 10, pollMax = Math.max(1000, settings.pollMin ?? 0) } = settings;
+  const { pollMin = inputFlags.pollMin.default } = settings;
+  const { pollMax = Math.max(inputFlags.pollMax.default, pollMin) } = settings;
   if (pollMin > pollMax)
     problem("pollMin", `the shortest poll interval, ${pollMin} ms, is above the longest, ${pollMax} ms`);
   const start = regex("multilineStart", settings.multilineStart, problem);

@@ -84,7 +84,7 @@ export const inputFlags = {
   },
   pollMin: {
     type: "duration",
-    default: 5,
+    default: 8,
     min: 1,
     env: "LOGAGENT_POLL_MIN",
     group: "Files",

@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadAgentConfig } from "../../src/config/load-agent.ts";
 import { ConfigError } from "../../src/config/problems.ts";
+import { inputFlags } from "../../src/config/tail-flags.ts";
 import { removeDir, tempDir } from "../support/temp.ts";
 
 const dir = tempDir("config");
@@ -60,6 +61,14 @@ describe("defaults", () => {
       createTopic: null,
       tail: { from: "end", reopen: true, watch: true, maxLineBytes: 1_000_000, tooLong: "split", rateLimit: 0 },
     });
+  });
+
+  test("an input's settings have the defaults that --help shows", () => {
+    const { tail } = config.inputs[0]!;
+    const shown: Record<string, unknown> = { maxHeldBytes: inputFlags.maxHeld.default };
+    const same = ["pollMin", "pollMax", "maxLineBytes", "tooLong", "encoding", "rateLimit", "maxOpenFiles"] as const;
+    for (const key of same) shown[key] = inputFlags[key].default;
+    expect(tail).toMatchObject(shown);
   });
 
   test("--once and --dry-run start at the beginning", () => {
