@@ -153,14 +153,12 @@ async function createSink(flags: ProduceFlags, client: KafkaClient, options: Pro
   const { CommittingSink } = await import("../kafka/committing-sink.ts");
   const { createTransactionCoordinator } = await import("../kafka/transaction.ts");
   const transactionalId = flags.transactionalId ?? `logagent.produce.${randomUUID()}`;
-  const abort = new AbortController();
   const identity = { transactionalId, group: transactionalId, timeoutMs: transactionTimeout };
   return new CommittingSink({
     sink: createTransactionalProducer(client, { ...options, transactionalId }, clock, random, log),
-    coordinator: createTransactionCoordinator(identity, { client, clock, random, log, signal: abort.signal }),
+    coordinator: (signal) => createTransactionCoordinator(identity, { client, clock, random, log, signal }),
     clock,
     random,
-    abort,
     timeoutMs: transactionTimeout,
     shared: flags.transactionalId !== undefined,
     transactionBytes: 16 << 20,

@@ -17,11 +17,10 @@ import { type ProducerIdentity, partitionsOf, type TransactionCoordinator, Unres
 
 export interface CommittingOptions {
   sink: TransactionalSink;
-  coordinator: TransactionCoordinator;
+  /** A coordinator whose waits the signal ends. */
+  coordinator: (signal: AbortSignal) => TransactionCoordinator;
   clock: Clock;
   random: Random;
-  /** Ends the waits of `coordinator`. */
-  abort: AbortController;
   /** transaction.timeout.ms: a fence after so long may be the coordinator's own. */
   timeoutMs: number;
   /** Somebody else may use the transactional id: being fenced ends the producer. */
@@ -32,11 +31,18 @@ export interface CommittingOptions {
 }
 
 const fences: ReadonlySet<number> = new Set([codes.INVALID_PRODUCER_EPOCH, codes.PRODUCER_FENCED]);
+/** How long the end may be delayed to abort a transaction, milliseconds. */
+const abandonTimeout = 2000;
+
 const forbidden = /AUTHORIZATION_FAILED|UNSUPPORTED_|SASL/;
 
 export class CommittingSink implements Sink {
   private readonly options: CommittingOptions;
   private readonly sink: TransactionalSink;
+  private readonly coordinator: TransactionCoordinator;
+  private readonly abort = new AbortController();
+  /** A transaction that was begun and not ended for certain. */
+  private open: ProducerIdentity | null = null;
   private producer: Promise<ProducerIdentity> | null = null;
   private bytes = 0;
   private timer: (() => void) | null = null;
@@ -50,6 +56,7 @@ export class CommittingSink implements Sink {
   constructor(options: CommittingOptions) {
     this.options = options;
     this.sink = options.sink;
+    this.coordinator = options.coordinator(this.abort.signal);
   }
 
   async prepare(topic: string): Promise<void> {
@@ -104,10 +111,26 @@ export class CommittingSink implements Sink {
     return this.sink.buffered;
   }
 
+  /** A transaction under way is aborted, so that it holds no readers back; only where its coordinator answers. */
   async close(): Promise<void> {
     this.timer?.();
-    this.options.abort.abort(new LogagentError("BROKER_UNAVAILABLE", "producing: closed before the commit"));
+    this.abort.abort(new LogagentError("BROKER_UNAVAILABLE", "producing: closed before the commit"));
+    if (this.open !== null) await this.abandon(this.open);
     await this.sink.close();
+  }
+
+  private async abandon(producer: ProducerIdentity): Promise<void> {
+    const { coordinator, clock } = this.options;
+    const ending = new AbortController();
+    const cancel = clock.after(abandonTimeout, () => ending.abort(new Error("the coordinator does not answer")));
+    // One that was committed after all, or belongs to another producer by now, refuses to be aborted.
+    await Promise.race([
+      coordinator(ending.signal)
+        .end(producer, false)
+        .catch(() => {}),
+      aborted(ending.signal),
+    ]);
+    cancel();
   }
 
   private throwFailure(): void {
@@ -138,28 +161,32 @@ export class CommittingSink implements Sink {
 
   /** In as many transactions as it takes until one is committed. */
   private async deliver(cut: Cut): Promise<void> {
-    const { clock, random, abort } = this.options;
+    const { clock, random } = this.options;
+    const { signal } = this.abort;
     for (let attempt = 1; ; attempt++) {
       if (await this.transact(cut)) {
         this.sink.release(cut);
         return;
       }
-      await sleep(clock, backoff(attempt, random), abort.signal);
-      abort.signal.throwIfAborted();
+      await sleep(clock, backoff(attempt, random), signal);
+      signal.throwIfAborted();
     }
   }
 
   /** True when it was committed; after false, or a doubt that was resolved, the producer has a new epoch. */
   private async transact(cut: Cut): Promise<boolean> {
-    const { coordinator, clock } = this.options;
+    const { coordinator } = this;
+    const { clock } = this.options;
     const producer = (await this.producer) as ProducerIdentity;
     const began = clock.monotonic();
     let ending = false;
+    this.open = producer;
     try {
       await coordinator.addPartitions(producer, partitionsOf(cut));
       await this.sink.send(cut);
       ending = true;
       await coordinator.end(producer, true);
+      this.open = null;
       return true;
     } catch (error) {
       const committed = await this.verdict(error, producer, ending, began);
@@ -171,9 +198,10 @@ export class CommittingSink implements Sink {
 
   /** Whether the transaction that failed with this error was committed all the same. */
   private async verdict(error: unknown, producer: ProducerIdentity, ending: boolean, began: number): Promise<boolean> {
-    const { coordinator, clock, random, abort, shared, timeoutMs } = this.options;
+    const { clock, random, shared, timeoutMs } = this.options;
+    const { signal } = this.abort;
     for (let attempt = 1; ; attempt++) {
-      abort.signal.throwIfAborted();
+      signal.throwIfAborted();
       if (error instanceof KafkaError) {
         const early = clock.monotonic() - began < timeoutMs;
         if (forbidden.test(error.name)) throw error;
@@ -185,9 +213,9 @@ export class CommittingSink implements Sink {
       const lost = error instanceof UnresolvedError;
       if (!lost && !(error instanceof LogagentError && error.code === "BROKER_UNAVAILABLE")) throw error;
       if (!ending) return false;
-      await sleep(clock, backoff(attempt, random), abort.signal);
+      await sleep(clock, backoff(attempt, random), signal);
       try {
-        await coordinator.end(producer, true);
+        await this.coordinator.end(producer, true);
         return true;
       } catch (next) {
         error = next;
@@ -198,13 +226,18 @@ export class CommittingSink implements Sink {
   /** The producer's identity with a new epoch, which ends a pending transaction of the id. */
   private async claim(): Promise<ProducerIdentity> {
     try {
-      const producer = await this.options.coordinator.init();
+      const producer = await this.coordinator.init();
+      this.open = null;
       this.sink.setProducer(producer);
       return producer;
     } catch (error) {
       throw refused(error);
     }
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 function fenced(error: KafkaError): LogagentError {

@@ -1,31 +1,18 @@
 /** `logagent produce --delivery exactly-once` through a proxy that loses what it likes: committed readers see all once. */
-import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { type KafkaCluster, startKafka, uniqueTopic } from "../kafka/broker.ts";
+import { expect, test } from "bun:test";
+import { endOffsets, uniqueTopic } from "../kafka/broker.ts";
 import { readTopic } from "../kafka/producing.ts";
-import { apiKeys, type FaultProxy, type Stage, startProxy } from "../kafka/proxy.ts";
+import { proxiedKafka } from "../kafka/proxied.ts";
+import { apiKeys, type Stage } from "../kafka/proxy.ts";
 import { type Running, startLogagent } from "../support/process.ts";
 import { pause, waitFor } from "../support/wait.ts";
 
-let proxy: FaultProxy;
-let kafka: KafkaCluster;
-
-beforeAll(async () => {
-  proxy = await startProxy();
-  kafka = await startKafka({ advertised: () => proxy.port });
-  proxy.target = kafka.ports[0] as number;
-}, 120_000);
-
-afterEach(() => proxy.heal());
-
-afterAll(async () => {
-  await proxy.close();
-  await kafka.stop();
-});
+const node = proxiedKafka();
 
 /** Feeds numbered lines to stdin while `disturb` runs, then compares what committed readers see. */
 async function run(disturb: (producer: Running) => Promise<void>, ...flags: string[]): Promise<void> {
-  const topic = await kafka.createTopic(uniqueTopic("once"), 2);
-  const words = ["produce", topic, "-b", kafka.brokers, "--delivery", "exactly-once", "--request-timeout", "2s"];
+  const topic = await node.kafka.createTopic(uniqueTopic("once"), 2);
+  const words = ["produce", topic, "-b", node.kafka.brokers, "--delivery", "exactly-once", "--request-timeout", "2s"];
   const producer = startLogagent([...words, ...flags], { stdin: "pipe" });
   let written = 0;
   const load = setInterval(() => {
@@ -36,13 +23,13 @@ async function run(disturb: (producer: Running) => Promise<void>, ...flags: stri
     await disturb(producer);
   } finally {
     clearInterval(load);
-    proxy.heal();
+    node.proxy.heal();
   }
   await pause(300);
   producer.child.stdin?.end();
   const { code, stderr } = await producer.exited;
   expect([code, stderr]).toEqual([0, ""]);
-  const seen = (await readTopic(kafka.direct, topic)).map(({ value }) => Number(value?.toString().slice(5)));
+  const seen = (await readTopic(node.kafka.direct, topic)).map(({ value }) => Number(value?.toString().slice(5)));
   expect(written).toBeGreaterThan(100);
   expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: written }, (_, i) => i));
 }
@@ -50,7 +37,7 @@ async function run(disturb: (producer: Running) => Promise<void>, ...flags: stri
 /** Resets the connection at each second such request, four times. */
 async function lose(apiKey: number, stage: Stage): Promise<void> {
   let [seen, done] = [0, 0];
-  proxy.hook = (frame) => {
+  node.proxy.hook = (frame) => {
     if (frame.apiKey !== apiKey || frame.stage !== stage || done >= 4 || ++seen % 2 !== 0) return undefined;
     done++;
     return "close";
@@ -67,34 +54,43 @@ for (const name of ["Produce", "AddPartitionsToTxn", "EndTxn"] as const) {
 test("a broker that is killed and started again: every record once", async () => {
   await run(async () => {
     await pause(1_000);
-    await kafka.nodes[0]!.kill();
+    await node.kafka.nodes[0]!.kill();
     await pause(500);
-    await kafka.nodes[0]!.start();
+    await node.kafka.nodes[0]!.start();
     await pause(1_000);
   });
 }, 90_000);
 
 test("a topic that is created again with fewer partitions while records wait: every record once", async () => {
-  const topic = await kafka.createTopic(uniqueTopic("fewer"), 6);
-  const words = ["produce", topic, "-b", kafka.brokers, "--delivery", "exactly-once", "--partitioner", "round-robin"];
+  const topic = await node.kafka.createTopic(uniqueTopic("fewer"), 6);
+  const words = [
+    "produce",
+    topic,
+    "-b",
+    node.kafka.brokers,
+    "--delivery",
+    "exactly-once",
+    "--partitioner",
+    "round-robin",
+  ];
   const producer = startLogagent([...words, "-o", "%o\n"], { stdin: "pipe" });
   producer.child.stdin?.write("before\n");
   await waitFor("the first record", () => producer.stdout === "0\n");
-  expect((await startLogagent(["topics", "delete", topic, "-b", kafka.direct]).exited).code).toBe(0);
+  expect((await startLogagent(["topics", "delete", topic, "-b", node.kafka.direct]).exited).code).toBe(0);
   await pause(1_000);
   const values = Array.from({ length: 600 }, (_, i) => `line ${i}`);
   producer.child.stdin?.write(`${values.join("\n")}\n`);
   await pause(1_000);
-  await kafka.createTopic(topic, 2);
+  await node.kafka.createTopic(topic, 2);
   producer.child.stdin?.end();
   expect((await producer.exited).code).toBe(0);
-  const seen = (await readTopic(kafka.direct, topic)).map(({ value }) => value?.toString() ?? "");
+  const seen = (await readTopic(node.kafka.direct, topic)).map(({ value }) => value?.toString() ?? "");
   expect(seen.sort()).toEqual(values.sort());
 }, 90_000);
 
 test("a second producer with the same --transactional-id ends the first with 78", async () => {
-  const topic = await kafka.createTopic(uniqueTopic("fence"), 1);
-  const words = ["produce", topic, "-b", kafka.brokers, "--delivery", "exactly-once", "--transactional-id", topic];
+  const topic = await node.kafka.createTopic(uniqueTopic("fence"), 1);
+  const words = ["produce", topic, "-b", node.kafka.brokers, "--delivery", "exactly-once", "--transactional-id", topic];
   const first = startLogagent([...words, "-o", "%o\\n"], { stdin: "pipe" });
   first.child.stdin?.write("a\n");
   await waitFor("the first record", () => first.stdout === "0\n");
@@ -103,7 +99,26 @@ test("a second producer with the same --transactional-id ends the first with 78"
   first.child.stdin?.end("c\n");
   const { code, stderr } = await first.exited;
   expect([code, stderr]).toEqual([78, expect.stringContaining("took over the transactional id")]);
-  expect((await readTopic(kafka.direct, topic)).map(({ value }) => value?.toString())).toEqual(["a", "b"]);
+  expect((await readTopic(node.kafka.direct, topic)).map(({ value }) => value?.toString())).toEqual(["a", "b"]);
+}, 60_000);
+
+test("giving up aborts the transaction: readers are not held back", async () => {
+  const topic = await node.kafka.createTopic(uniqueTopic("given-up"), 1);
+  // The records arrive, their acknowledgements do not.
+  node.proxy.hook = ({ apiKey, stage }) => (apiKey === apiKeys.Produce && stage === "response" ? "drop" : undefined);
+  const words = ["produce", topic, "-b", node.kafka.brokers, "--delivery", "exactly-once", "--timeout", "2s"];
+  const { code } = await startLogagent([...words, "--value", "x"]).exited;
+  expect(code).toBe(69);
+  expect(await endOffsets(node.kafka.direct, topic, false)).not.toEqual([0n]);
+  // By itself the transaction would end after 15 s at the earliest.
+  await waitFor(
+    "the transaction's end",
+    async () => {
+      const [committed] = await endOffsets(node.kafka.direct, topic, true);
+      return committed === (await endOffsets(node.kafka.direct, topic, false))[0];
+    },
+    { timeout: 8_000 },
+  );
 }, 60_000);
 
 test("acks 1 with exactly-once, and an id without it, are usage errors", async () => {
@@ -111,7 +126,7 @@ test("acks 1 with exactly-once, and an id without it, are usage errors", async (
     ["--delivery", "exactly-once", "--acks", "1"],
     ["--transactional-id", "x"],
   ]) {
-    const result = await startLogagent(["produce", "t", "-b", kafka.brokers, "--value", "x", ...flags]).exited;
+    const result = await startLogagent(["produce", "t", "-b", node.kafka.brokers, "--value", "x", ...flags]).exited;
     expect(result.code).toBe(64);
   }
 });

@@ -3,30 +3,19 @@
  * delay, resets, the answer of EndTxn dropped, an outage longer than the transaction time-out. The agents are never
  * restarted: every line once. Mutant caught: a retry under a new sequence.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type KafkaCluster, startKafka, uniqueTopic } from "../kafka/broker.ts";
-import { apiKeys, type FaultProxy, startProxy } from "../kafka/proxy.ts";
+import { expect, test } from "bun:test";
+import { uniqueTopic } from "../kafka/broker.ts";
+import { proxiedKafka } from "../kafka/proxied.ts";
+import { apiKeys } from "../kafka/proxy.ts";
 import { pause } from "../support/wait.ts";
 import { type Delivery, expectEveryLineOnce, memoryCap, residentPeak, waitUntilReceived, withRig } from "./rig.ts";
 import { type Chance, chance, full } from "./seed.ts";
 
-let kafka: KafkaCluster;
-let proxy: FaultProxy;
-
-beforeAll(async () => {
-  proxy = await startProxy();
-  kafka = await startKafka({ advertised: () => proxy.port });
-  proxy.target = kafka.ports[0]!;
-}, 120_000);
-
-afterAll(async () => {
-  await kafka?.stop();
-  await proxy?.close();
-});
+const node = proxiedKafka();
 
 const faults: Record<string, (random: Chance) => Promise<void>> = {
   async "lost responses of Produce"(random) {
-    proxy.hook = ({ stage, apiKey }) =>
+    node.proxy.hook = ({ stage, apiKey }) =>
       stage === "response" && apiKey === apiKeys.Produce && random.next() < 0.3 ? "close" : undefined;
     await pause(1_500);
   },
@@ -37,49 +26,49 @@ const faults: Record<string, (random: Chance) => Promise<void>> = {
       apiKeys.AddPartitionsToTxn,
       apiKeys.AddOffsetsToTxn,
     ];
-    proxy.hook = ({ stage, apiKey }) =>
+    node.proxy.hook = ({ stage, apiKey }) =>
       stage === "response" && keys.includes(apiKey) && random.next() < 0.3 ? "close" : undefined;
     await pause(2_000);
   },
   async "lost responses of EndTxn"(random) {
-    proxy.hook = ({ stage, apiKey }) =>
+    node.proxy.hook = ({ stage, apiKey }) =>
       stage === "response" && apiKey === apiKeys.EndTxn && random.next() < 0.6 ? "close" : undefined;
     await pause(2_500);
   },
   async "cut frames"(random) {
     for (let n = 0; n < 4; n++) {
-      proxy.up = { kind: "cut", bytes: random.between(1, 40_000) };
-      proxy.down = { kind: "cut", bytes: random.between(1, 2_000) };
+      node.proxy.up = { kind: "cut", bytes: random.between(1, 40_000) };
+      node.proxy.down = { kind: "cut", bytes: random.between(1, 2_000) };
       await pause(400);
     }
   },
   async "a network that is away"() {
-    proxy.up = { kind: "hold" };
-    proxy.down = { kind: "hold" };
+    node.proxy.up = { kind: "hold" };
+    node.proxy.down = { kind: "hold" };
     await pause(full ? 10_000 : 4_000);
   },
   async "responses that vanish"() {
-    proxy.down = { kind: "drop" };
+    node.proxy.down = { kind: "drop" };
     await pause(2_000);
   },
   async "one byte a second"() {
-    proxy.up = { kind: "throttle", bytesPerSecond: 1 };
+    node.proxy.up = { kind: "throttle", bytesPerSecond: 1 };
     await pause(2_500);
   },
   async "five seconds of delay"() {
-    proxy.up = { kind: "delay", ms: full ? 5_000 : 1_500 };
-    proxy.down = { kind: "delay", ms: 200 };
+    node.proxy.up = { kind: "delay", ms: full ? 5_000 : 1_500 };
+    node.proxy.down = { kind: "delay", ms: 200 };
     await pause(full ? 12_000 : 3_500);
   },
   async resets(random) {
     for (let n = 0; n < 6; n++) {
-      proxy.reset();
+      node.proxy.reset();
       await pause(random.between(20, 300));
     }
   },
   async "refused connections"() {
-    proxy.refuse = true;
-    proxy.reset();
+    node.proxy.refuse = true;
+    node.proxy.reset();
     await pause(1_500);
   },
 };
@@ -88,9 +77,9 @@ async function campaign(rounds: number, fault: (round: number, random: Chance) =
   const random = chance("proxy");
   const rig = async (delivery: Delivery) => ({
     delivery,
-    brokers: kafka.brokers,
-    direct: kafka.direct,
-    topic: await kafka.createTopic(uniqueTopic("proxy"), 4),
+    brokers: node.kafka.brokers,
+    direct: node.kafka.direct,
+    topic: await node.kafka.createTopic(uniqueTopic("proxy"), 4),
   });
   await withRig(await rig("at-least-once"), async (one) =>
     withRig(await rig("exactly-once"), async (two) => {
@@ -104,11 +93,11 @@ async function campaign(rounds: number, fault: (round: number, random: Chance) =
       try {
         for (let round = 0; round < rounds; round++) {
           await fault(round, random);
-          proxy.heal();
+          node.proxy.heal();
           await pause(random.between(200, 1_500));
         }
       } finally {
-        proxy.heal();
+        node.proxy.heal();
       }
       for (const each of rigs) each.quiet();
       for (const each of rigs) {
@@ -137,8 +126,8 @@ test(
   "an outage longer than the transaction time-out",
   async () => {
     await campaign(full ? 5 : 1, async () => {
-      proxy.up = { kind: "hold" };
-      proxy.down = { kind: "hold" };
+      node.proxy.up = { kind: "hold" };
+      node.proxy.down = { kind: "hold" };
       await pause(18_000);
     });
   },

@@ -2,28 +2,16 @@
  * kill -9 at every Kafka request of a transaction: before it is sent, after it is sent, before and after its response.
  * Exactly-once: every line once. Also: a dead agent's open transaction ends by itself, so that readers go on.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { endOffsets, type KafkaCluster, startKafka, uniqueTopic } from "../kafka/broker.ts";
-import { apiKeys, type FaultProxy, type Stage, startProxy } from "../kafka/proxy.ts";
+import { expect, test } from "bun:test";
+import { endOffsets, uniqueTopic } from "../kafka/broker.ts";
+import { proxiedKafka } from "../kafka/proxied.ts";
+import { apiKeys, type Stage } from "../kafka/proxy.ts";
 import { logagent } from "../support/process.ts";
 import { waitFor } from "../support/wait.ts";
 import { expectEveryLineOnce, withRig } from "./rig.ts";
 import { full } from "./seed.ts";
 
-let kafka: KafkaCluster;
-let proxy: FaultProxy;
-
-beforeAll(async () => {
-  proxy = await startProxy();
-  const config = { "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1_000 };
-  kafka = await startKafka({ advertised: () => proxy.port, config });
-  proxy.target = kafka.ports[0]!;
-}, 120_000);
-
-afterAll(async () => {
-  await kafka?.stop();
-  await proxy?.close();
-});
+const node = proxiedKafka({ "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1_000 });
 
 const requests = [
   "InitProducerId",
@@ -39,7 +27,7 @@ const stages: Stage[] = ["request", "sent", "response", "delivered"];
 function reached(apiKey: number, stage: Stage, nth: number): Promise<void> {
   let seen = 0;
   return new Promise((resolve) => {
-    proxy.hook = async (frame) => {
+    node.proxy.hook = async (frame) => {
       if (frame.apiKey !== apiKey || frame.stage !== stage || ++seen !== nth) return undefined;
       resolve();
       // A frame that arrives in the moment of the crash: held until the agent is dead, then let go where it is.
@@ -55,8 +43,13 @@ let letGo = () => {};
 
 for (const name of requests) {
   test(`killed at ${name}, at each stage`, async () => {
-    const topic = await kafka.createTopic(uniqueTopic("txn"), 3);
-    const options = { topic, brokers: kafka.brokers, direct: kafka.direct, delivery: "exactly-once" } as const;
+    const topic = await node.kafka.createTopic(uniqueTopic("txn"), 3);
+    const options = {
+      topic,
+      brokers: node.kafka.brokers,
+      direct: node.kafka.direct,
+      delivery: "exactly-once",
+    } as const;
     await withRig(options, async (rig) => {
       let reachedCount = 0;
       // The first of a start is its claim of the id (DESIGN §4), the second carries lines.
@@ -71,7 +64,7 @@ for (const name of requests) {
             await agent.stop("SIGKILL");
           }
           rig.agent = undefined;
-          proxy.hook = undefined;
+          node.proxy.hook = undefined;
           letGo();
         }
         await rig.catchUp();
@@ -84,17 +77,17 @@ for (const name of requests) {
 
 test("killed between an input's first commit and whatever comes next, it is bound to its topic", async () => {
   const [topic, other] = [
-    await kafka.createTopic(uniqueTopic("bound"), 1),
-    await kafka.createTopic(uniqueTopic("bound")),
+    await node.kafka.createTopic(uniqueTopic("bound"), 1),
+    await node.kafka.createTopic(uniqueTopic("bound")),
   ];
-  const options = { topic, brokers: kafka.brokers, direct: kafka.direct, delivery: "exactly-once" } as const;
+  const options = { topic, brokers: node.kafka.brokers, direct: node.kafka.direct, delivery: "exactly-once" } as const;
   await withRig({ ...options, files: ["a"] }, async (rig) => {
     rig.writers[0]!.write(100);
     const committed = reached(apiKeys.EndTxn, "response", 2);
     rig.start(["--once"]);
     await committed;
     await rig.kill();
-    proxy.hook = undefined;
+    node.proxy.hook = undefined;
     letGo();
     const elsewhere = rig.words(["--once"]).map((word) => (word === topic ? other : word));
     const refused = await logagent(elsewhere);
@@ -105,15 +98,15 @@ test("killed between an input's first commit and whatever comes next, it is boun
 }, 60_000);
 
 test("a dead agent's open transaction ends by itself, and readers go on", async () => {
-  const topic = await kafka.createTopic(uniqueTopic("txn"), 1);
-  const options = { topic, brokers: kafka.brokers, direct: kafka.direct, delivery: "exactly-once" } as const;
+  const topic = await node.kafka.createTopic(uniqueTopic("txn"), 1);
+  const options = { topic, brokers: node.kafka.brokers, direct: node.kafka.direct, delivery: "exactly-once" } as const;
   await withRig(options, async (rig) => {
     rig.writers[0]!.write(100);
     await rig.catchUp();
     rig.writers[0]!.write(100);
     let produced = false;
     const at = new Promise<void>((resolve) => {
-      proxy.hook = ({ apiKey, stage }) => {
+      node.proxy.hook = ({ apiKey, stage }) => {
         if (apiKey === apiKeys.Produce && stage === "delivered") produced = true;
         if (apiKey !== apiKeys.EndTxn || stage !== "request" || !produced) return undefined;
         resolve();
@@ -123,15 +116,18 @@ test("a dead agent's open transaction ends by itself, and readers go on", async 
     rig.start(["--once"]);
     await at;
     await rig.kill();
-    proxy.hook = undefined;
-    const stable = (await endOffsets(kafka.direct, topic, true))[0]!;
-    expect((await endOffsets(kafka.direct, topic, false))[0]!).toBeGreaterThan(stable);
+    node.proxy.hook = undefined;
+    const stable = (await endOffsets(node.kafka.direct, topic, true))[0]!;
+    expect((await endOffsets(node.kafka.direct, topic, false))[0]!).toBeGreaterThan(stable);
     // transaction.timeout.ms of the agent is 15 s; the coordinator looks every second here, every 10 s by default.
     const began = performance.now();
     await waitFor(
       "the transaction's end",
       async () => {
-        return (await endOffsets(kafka.direct, topic, true))[0] === (await endOffsets(kafka.direct, topic, false))[0];
+        return (
+          (await endOffsets(node.kafka.direct, topic, true))[0] ===
+          (await endOffsets(node.kafka.direct, topic, false))[0]
+        );
       },
       { timeout: 30_000, every: 200 },
     );

@@ -1,34 +1,22 @@
 /** One broker behind the fault proxy: whatever the network does, every line once and in order. */
-import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { pause, waitFor } from "../support/wait.ts";
-import { type KafkaCluster, startKafka, uniqueTopic } from "./broker.ts";
+import { uniqueTopic } from "./broker.ts";
 import { clean, judge, plainRoute, readTopic, TestProducer } from "./producing.ts";
-import { apiKeys, type FaultProxy, type Hook, startProxy } from "./proxy.ts";
+import { proxiedKafka } from "./proxied.ts";
+import { apiKeys, type Hook } from "./proxy.ts";
 
-let proxy: FaultProxy;
-let kafka: KafkaCluster;
-
-beforeAll(async () => {
-  proxy = await startProxy();
-  kafka = await startKafka({ advertised: () => proxy.port });
-  proxy.target = kafka.ports[0] as number;
-}, 120_000);
-
-afterEach(() => proxy.heal());
-afterAll(async () => {
-  await proxy.close();
-  await kafka.stop();
-});
+const node = proxiedKafka();
 
 /** Feeds lines while `disturb` runs, heals, and judges what the topic holds. */
 async function underFault(disturb: () => Promise<void>, partitioner: "sticky" | "round-robin" | 0 = "sticky") {
-  const topic = await kafka.createTopic(uniqueTopic("fault"), 3);
-  const producer = new TestProducer(kafka.brokers);
+  const topic = await node.kafka.createTopic(uniqueTopic("fault"), 3);
+  const producer = new TestProducer(node.kafka.brokers);
   await producer.sink.prepare(topic);
   const route = plainRoute(topic, { partitioner });
   let disturbing = true;
   const fault = disturb().finally(() => {
-    proxy.heal();
+    node.proxy.heal();
     disturbing = false;
   });
   while (disturbing || producer.total < 3_000) {
@@ -39,7 +27,7 @@ async function underFault(disturb: () => Promise<void>, partitioner: "sticky" | 
   expect(await producer.sink.flush(30_000)).toBe(true);
   expect(producer.positions()).toEqual([[0, producer.end]]);
   await producer.sink.close();
-  expect(judge(await readTopic(kafka.direct, topic), producer.total)).toEqual(clean);
+  expect(judge(await readTopic(node.kafka.direct, topic), producer.total)).toEqual(clean);
   expect(producer.most).toBeLessThanOrEqual(4.5 * 2 ** 20);
   return producer;
 }
@@ -54,7 +42,7 @@ async function everyProduce(n: number, times: number, stage: string, action: "cl
     done++;
     return action;
   };
-  proxy.hook = hook;
+  node.proxy.hook = hook;
   await waitFor("the faults to have happened", () => done >= times);
 }
 
@@ -68,20 +56,20 @@ test("requests lost with their connection", async () => {
 }, 60_000);
 
 test("a single response swallowed: the request times out, the connection is closed, the batch goes again", async () => {
-  const before = proxy.accepted;
+  const before = node.proxy.accepted;
   await underFault(() => everyProduce(6, 2, "response", "drop"));
-  expect(proxy.accepted - before).toBeGreaterThanOrEqual(2);
+  expect(node.proxy.accepted - before).toBeGreaterThanOrEqual(2);
 }, 60_000);
 
 test("frames cut at any byte", async () => {
   await underFault(async () => {
     for (const bytes of [1, 700, 4_000, 17_000, 33_000]) {
-      proxy.up = { kind: "cut", bytes };
+      node.proxy.up = { kind: "cut", bytes };
       await pause(150);
-      proxy.heal();
-      proxy.down = { kind: "cut", bytes: 1 + (bytes % 40) };
+      node.proxy.heal();
+      node.proxy.down = { kind: "cut", bytes: 1 + (bytes % 40) };
       await pause(150);
-      proxy.heal();
+      node.proxy.heal();
       await pause(100);
     }
   });
@@ -90,43 +78,43 @@ test("frames cut at any byte", async () => {
 test("resets, a refusing broker, a black hole longer than the request time-out, delays", async () => {
   await underFault(async () => {
     for (let i = 0; i < 10; i++) {
-      proxy.reset();
+      node.proxy.reset();
       await pause(40);
     }
-    proxy.refuse = true;
-    proxy.reset();
+    node.proxy.refuse = true;
+    node.proxy.reset();
     await pause(500);
-    proxy.heal();
+    node.proxy.heal();
     await pause(100);
-    proxy.up = { kind: "drop" };
+    node.proxy.up = { kind: "drop" };
     await pause(2_600);
-    proxy.heal();
-    proxy.down = { kind: "hold" };
+    node.proxy.heal();
+    node.proxy.down = { kind: "hold" };
     await pause(2_600);
-    proxy.heal();
-    proxy.up = { kind: "delay", ms: 300 };
+    node.proxy.heal();
+    node.proxy.up = { kind: "delay", ms: 300 };
     await pause(900);
-    proxy.down = { kind: "delay", ms: 2_500 };
+    node.proxy.down = { kind: "delay", ms: 2_500 };
     await pause(3_000);
   });
 }, 60_000);
 
 test("the memory cap pushes back while nothing gets through, and room is announced", async () => {
-  const topic = await kafka.createTopic(uniqueTopic("cap"));
-  const producer = new TestProducer(kafka.brokers, { memoryBytes: 1 << 20 });
+  const topic = await node.kafka.createTopic(uniqueTopic("cap"));
+  const producer = new TestProducer(node.kafka.brokers, { memoryBytes: 1 << 20 });
   await producer.sink.prepare(topic);
   let rooms = 0;
   producer.sink.onRoom(() => rooms++);
-  proxy.up = { kind: "hold" };
+  node.proxy.up = { kind: "hold" };
   const route = plainRoute(topic);
   while (producer.sink.hasRoom(topic)) await producer.feed(route, 100);
   expect(producer.sink.buffered).toBeLessThan(1.2 * 2 ** 20);
   expect(await producer.sink.flush(50)).toBe(false);
   expect(rooms).toBe(0);
-  proxy.heal();
+  node.proxy.heal();
   expect(await producer.sink.flush(20_000)).toBe(true);
   expect(rooms).toBe(1);
   expect(producer.sink.buffered).toBe(0);
   await producer.sink.close();
-  expect(judge(await readTopic(kafka.direct, topic), producer.total)).toEqual(clean);
+  expect(judge(await readTopic(node.kafka.direct, topic), producer.total)).toEqual(clean);
 }, 60_000);

@@ -1,5 +1,5 @@
 /** Cuts sent in transactions against a real broker: committed, aborted and sent again, fenced, split. */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { createClient } from "../../src/kafka/connect.ts";
 import { KafkaError } from "../../src/kafka/errors.ts";
 import { createTransactionalProducer } from "../../src/kafka/producer.ts";
@@ -8,29 +8,18 @@ import { createTransactionCoordinator } from "../../src/kafka/transaction.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { systemClock } from "../../src/runtime.ts";
 import { makeLine } from "../support/lines.ts";
-import { type KafkaCluster, startKafka, uniqueTopic } from "./broker.ts";
+import { uniqueTopic } from "./broker.ts";
 import { clean, judge, linesOf, plainRoute, producerDefaults, readTopic } from "./producing.ts";
-import { apiKeys, type FaultProxy, startProxy } from "./proxy.ts";
-
-let kafka: KafkaCluster;
-let proxy: FaultProxy;
+import { proxiedKafka } from "./proxied.ts";
+import { apiKeys } from "./proxy.ts";
 
 setDefaultTimeout(60_000);
 
-beforeAll(async () => {
-  proxy = await startProxy();
-  kafka = await startKafka({ advertised: () => proxy.port });
-  proxy.target = kafka.ports[0] as number;
-}, 120_000);
-
-afterAll(async () => {
-  await proxy.close();
-  await kafka.stop();
-});
+const node = proxiedKafka();
 
 async function start(transactionalId: string, topic: string) {
   const client = createClient(
-    { brokers: kafka.brokers.split(","), clientId: "test", requestTimeout: 2_000 },
+    { brokers: node.kafka.brokers.split(","), clientId: "test", requestTimeout: 2_000 },
     silentLog,
   );
   const options = { ...producerDefaults, transactionalId, onEvent: () => {} };
@@ -80,10 +69,10 @@ async function start(transactionalId: string, topic: string) {
 }
 
 test("cuts are committed in order, also behind lost responses; nothing settles before its release", async () => {
-  const topic = await kafka.createTopic(uniqueTopic("txn"), 3);
+  const topic = await node.kafka.createTopic(uniqueTopic("txn"), 3);
   const agent = await start(uniqueTopic("id"), topic);
   let produces = 0;
-  proxy.hook = ({ apiKey, stage }) =>
+  node.proxy.hook = ({ apiKey, stage }) =>
     apiKey === apiKeys.Produce && stage === "response" && ++produces % 5 === 0 ? "close" : undefined;
   for (let i = 0; i < 8; i++) {
     agent.append(700);
@@ -96,18 +85,18 @@ test("cuts are committed in order, also behind lost responses; nothing settles b
     await agent.commit(cut);
     expect(agent.settled.length).toBe(before + count);
   }
-  proxy.heal();
+  node.proxy.heal();
   const last = agent.sink.cut() as Cut;
   await agent.send(last);
   await agent.commit(last);
   expect(agent.sink.cut()).toBeNull();
   expect(agent.sink.buffered).toBe(0);
-  expect(judge(await readTopic(kafka.direct, topic), 8 * 750)).toEqual(clean);
+  expect(judge(await readTopic(node.kafka.direct, topic), 8 * 750)).toEqual(clean);
   await agent.sink.close();
 });
 
 test("an aborted cut is sent again with another epoch: readers see it once", async () => {
-  const topic = await kafka.createTopic(uniqueTopic("txn"), 3);
+  const topic = await node.kafka.createTopic(uniqueTopic("txn"), 3);
   const agent = await start(uniqueTopic("id"), topic);
   agent.append(2_000);
   const cut = agent.sink.cut() as Cut;
@@ -120,12 +109,12 @@ test("an aborted cut is sent again with another epoch: readers see it once", asy
   const next = agent.sink.cut() as Cut;
   await agent.send(next);
   await agent.commit(next);
-  expect(judge(await readTopic(kafka.direct, topic), 2_100)).toEqual(clean);
+  expect(judge(await readTopic(node.kafka.direct, topic), 2_100)).toEqual(clean);
   await agent.sink.close();
 });
 
 test("a fenced producer's send rejects and leaves the cut whole", async () => {
-  const topic = await kafka.createTopic(uniqueTopic("txn"), 3);
+  const topic = await node.kafka.createTopic(uniqueTopic("txn"), 3);
   const id = uniqueTopic("id");
   const [first, second] = [await start(id, topic), await start(id, topic)];
   first.append(1_000);
@@ -141,12 +130,12 @@ test("a fenced producer's send rejects and leaves the cut whole", async () => {
   await first.renew();
   await first.send(cut);
   await first.commit(cut);
-  expect(judge(await readTopic(kafka.direct, topic), 1_000)).toEqual(clean);
+  expect(judge(await readTopic(node.kafka.direct, topic), 1_000)).toEqual(clean);
   await first.sink.close();
 });
 
 test("in a transaction, too, batches are split and a record too large is dropped alone", async () => {
-  const topic = await kafka.createTopic(uniqueTopic("txn"), 1, { "max.message.bytes": "3000" });
+  const topic = await node.kafka.createTopic(uniqueTopic("txn"), 1, { "max.message.bytes": "3000" });
   const agent = await start(uniqueTopic("id"), topic);
   agent.append(200);
   agent.sink.append(linesOf([crypto.getRandomValues(new Uint8Array(5_000))], 0, 2), plainRoute(topic));
@@ -156,6 +145,6 @@ test("in a transaction, too, batches are split and a record too large is dropped
   await agent.commit(cut);
   expect(agent.settled.filter(([, { kind }]) => kind === "dropped").map(([batch]) => batch.count)).toEqual([1]);
   expect(agent.sink.buffered).toBe(0);
-  expect(judge(await readTopic(kafka.direct, topic), 400)).toEqual(clean);
+  expect(judge(await readTopic(node.kafka.direct, topic), 400)).toEqual(clean);
   await agent.sink.close();
 });
