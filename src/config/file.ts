@@ -12,9 +12,10 @@ import { isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
 import { fieldSchema } from "./field-schema.ts";
 import { type Flags, flagName } from "./flag.ts";
 import { connectionFlags, logFlags, producerFlags } from "./flags.ts";
+import { inputFlags } from "./input-flags.ts";
 import type { Problem } from "./problems.ts";
 import { nearest } from "./suggest.ts";
-import { agentFlags, inputFlags } from "./tail-flags.ts";
+import { agentFlags } from "./tail-flags.ts";
 
 type Values = Record<string, unknown>;
 

@@ -2,7 +2,7 @@
 import type { Partitioner } from "../kafka/sink.ts";
 import type { StartPosition, TailOptions } from "../tail/types.ts";
 import type { FlagValues } from "./flag.ts";
-import { inputFlags } from "./tail-flags.ts";
+import { inputFlags } from "./input-flags.ts";
 import { parseTemplate } from "./template.ts";
 import { topicNameProblem } from "./topic-name.ts";
 import type { InputConfig } from "./types.ts";

@@ -7,8 +7,9 @@ import { type ConfigFile, fileKey, readConfigFile } from "./file.ts";
 import { type Flags, type FlagValues, flagName } from "./flag.ts";
 import { producerFlags } from "./flags.ts";
 import { type InputSettings, resolveInput } from "./input.ts";
+import { inputFlags } from "./input-flags.ts";
 import { ConfigError, type Problem } from "./problems.ts";
-import { agentFlags, inputFlags, runFlags, type tailFlags } from "./tail-flags.ts";
+import { agentFlags, runFlags, type tailFlags } from "./tail-flags.ts";
 import type { AgentConfig, InputConfig, ProducerConfig } from "./types.ts";
 
 type TailSettings = FlagValues<typeof tailFlags>;

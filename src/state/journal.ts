@@ -1,9 +1,4 @@
-/**
- * The agent's memory: one append-only file of checkpoints (DESIGN §6). A checkpoint is durable when `append` resolves.
- *
- * Compaction: write `PATH.new`, fsync it, link the old journal to `PATH.1`, rename the new one over `PATH`, fsync the
- * directory. A crash at any point leaves either the old or the new journal whole under `PATH`.
- */
+/** The agent's memory: one append-only file of checkpoints (DESIGN §6). A checkpoint is durable when `append` resolves. */
 import { dirname } from "node:path";
 import { LogagentError } from "../errors.ts";
 import type { Log } from "../observe/log.ts";
@@ -11,7 +6,8 @@ import type { Clock } from "../runtime.ts";
 import { isCode, type JournalFile, type JournalFs } from "./files.ts";
 import { type Entry, encodeEntry } from "./line.ts";
 import { loadJournal } from "./load.ts";
-import { applyCheckpoint, stateAt } from "./replay.ts";
+import { type JournalContent, replaceJournal } from "./replace-journal.ts";
+import { applyCheckpoint } from "./replay.ts";
 import type { Checkpoint, FileState, Header } from "./types.ts";
 
 export interface JournalOptions {
@@ -256,49 +252,4 @@ export class Journal {
       this.compactedSize = this.size;
     }
   }
-}
-
-export interface JournalContent {
-  header: Header;
-  state: Map<string, FileState>;
-  confirmed: number;
-  unconfirmed: Checkpoint[];
-  highest: number;
-}
-
-/**
- * Replaces the journal by a new one with this content. `keepAs`: name under which the old one stays.
- * The new file is open for appending at `size`.
- */
-async function replaceJournal(fs: JournalFs, path: string, content: JournalContent, keepAs: string | null) {
-  const temporary = `${path}.new`;
-  const { confirmed, state, unconfirmed } = content;
-  let text = encodeEntry({ type: "header", header: content.header });
-  const whole: Checkpoint = { n: confirmed, base: 0, full: true, confirmed: true, files: [...state.values()] };
-  if (confirmed > 0) text += encodeEntry({ type: "checkpoint", checkpoint: whole });
-  for (const checkpoint of unconfirmed) text += encodeEntry({ type: "checkpoint", checkpoint });
-  const bytes = Buffer.from(text);
-  const file = await fs.open(temporary, true);
-  try {
-    await file.write(bytes, 0);
-    await file.sync();
-    if (keepAs !== null) {
-      await fs.unlink(keepAs);
-      await fs.link(path, keepAs);
-    }
-    await fs.rename(temporary, path);
-    await fs.syncDirectory(dirname(path));
-  } catch (error) {
-    await file.close().catch(() => {});
-    await fs.unlink(temporary).catch(() => {});
-    throw error;
-  }
-  return { file, size: bytes.length };
-}
-
-/** The state at checkpoint `n` of a journal's confirmed state and what was written behind it; null if it lacks it. */
-export function stateOf(journal: Journal, n: number): Map<string, FileState> | null {
-  if (n === journal.confirmed) return new Map(journal.state);
-  const whole: Checkpoint = { n: journal.confirmed, base: 0, full: true, files: [...journal.state.values()] };
-  return stateAt([whole, ...journal.pending], n);
 }

@@ -1,6 +1,7 @@
 import { LogagentError } from "../errors.ts";
-import type { JournalContent, JournalOptions } from "./journal.ts";
+import type { JournalOptions } from "./journal.ts";
 import { OtherVersionError } from "./line.ts";
+import type { JournalContent } from "./replace-journal.ts";
 import { type Replay, replay, stateAt } from "./replay.ts";
 
 export interface LoadedJournal {

@@ -2,9 +2,9 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { inputFlags } from "../../src/config/input-flags.ts";
 import { loadAgentConfig } from "../../src/config/load-agent.ts";
 import { ConfigError } from "../../src/config/problems.ts";
-import { inputFlags } from "../../src/config/tail-flags.ts";
 import { removeDir, tempDir } from "../support/temp.ts";
 
 const dir = tempDir("config");

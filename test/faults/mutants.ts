@@ -18,6 +18,7 @@ interface Mutant {
 }
 
 const journal = "src/state/journal.ts";
+const replacing = "src/state/replace-journal.ts";
 const committer = "src/pipeline/committer.ts";
 
 const mutants: Mutant[] = [
@@ -81,19 +82,19 @@ const mutants: Mutant[] = [
   },
   {
     name: "the new journal is not synced before its rename",
-    file: journal,
+    file: replacing,
     edits: [["    await file.write(bytes, 0);\n    await file.sync();\n", "    await file.write(bytes, 0);\n"]],
     campaign: ["faults/state-kill.solo.test.ts", "compaction writes"],
   },
   {
     name: "the directory is not synced after the rename",
-    file: journal,
+    file: replacing,
     edits: [["    await fs.syncDirectory(dirname(path));\n", ""]],
     campaign: ["faults/state-kill.solo.test.ts", "compaction writes"],
   },
   {
     name: "the journal is renamed before it is written",
-    file: journal,
+    file: replacing,
     edits: [
       ["    await file.write(bytes, 0);\n    await file.sync();\n", ""],
       [

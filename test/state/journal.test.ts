@@ -2,8 +2,9 @@ import { describe, expect, test } from "bun:test";
 import type { LogagentError } from "../../src/errors.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { systemClock } from "../../src/runtime.ts";
-import { Journal, stateOf } from "../../src/state/journal.ts";
-import type { FileState } from "../../src/state/types.ts";
+import { Journal } from "../../src/state/journal.ts";
+import { stateAt } from "../../src/state/replay.ts";
+import type { Checkpoint, FileState } from "../../src/state/types.ts";
 import { Crash, MemoryFs } from "./memory-fs.ts";
 
 const path = "/state/state.jsonl";
@@ -250,4 +251,11 @@ async function run(fs: MemoryFs, crashAt = Number.POSITIVE_INFINITY) {
   }
   fs.before = () => {};
   return { fs, durable, tried };
+}
+
+/** The state at checkpoint `n` of a journal's confirmed state and what was written behind it; null if it lacks it. */
+function stateOf(journal: Journal, n: number): Map<string, FileState> | null {
+  if (n === journal.confirmed) return new Map(journal.state);
+  const whole: Checkpoint = { n: journal.confirmed, base: 0, full: true, files: [...journal.state.values()] };
+  return stateAt([whole, ...journal.pending], n);
 }
