@@ -1,5 +1,6 @@
 /** One followed file: a stream of content with an identity, whatever its name is at the moment. */
 import type { FileId } from "../lines.ts";
+import type { Random } from "../runtime.ts";
 import type { ContentHash, FileState } from "../state/types.ts";
 import type { Codec } from "./compressed.ts";
 import type { Scheduled } from "./heap.ts";
@@ -270,4 +271,13 @@ export class FollowedFile implements Scheduled {
       ...(this.done ? { done: true as const } : {}),
     };
   }
+}
+
+/** A key for the journal that no other file has: 24 hexadecimal digits. */
+export function newKey(random: Random): string {
+  const part = () =>
+    Math.floor(random() * 2 ** 48)
+      .toString(16)
+      .padStart(12, "0");
+  return part() + part();
 }

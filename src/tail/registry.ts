@@ -4,6 +4,7 @@ import type { FollowedFile } from "./file.ts";
 import type { Stat } from "./fs.ts";
 import { type Identity, inodeKey } from "./identity.ts";
 import { directoryOf, rootName, strictRootName } from "./siblings.ts";
+import type { TailedFile } from "./types.ts";
 
 /** A path whose content is that of a file which is followed elsewhere. */
 export interface Copy {
@@ -128,6 +129,12 @@ export class Registry {
     this.forgotten.push(file.key);
   }
 
+  /** Forgets files that are gone, settled and were last seen before `oldest` (wall clock). */
+  forgetBefore(oldest: number): void {
+    for (const file of this.files.values())
+      if (file.gone && file.settledAll && file.lastLook < oldest) this.forget(file);
+  }
+
   #index(file: FollowedFile): void {
     const holder = this.atInode(file.identity);
     if (!holder || !file.gone) this.#byInode.set(inodeKey(file.identity), file);
@@ -149,6 +156,18 @@ export class Registry {
   #unindexInode(file: FollowedFile): void {
     if (this.atInode(file.identity) === file) this.#byInode.delete(inodeKey(file.identity));
   }
+}
+
+/** What others see of a file. */
+export function view(file: FollowedFile): TailedFile {
+  return {
+    id: file.id,
+    input: file.input,
+    path: file.path,
+    read: file.read,
+    position: file.position,
+    size: Math.max(file.size, file.read),
+  };
 }
 
 function rootKey(directory: string, root: string): string {

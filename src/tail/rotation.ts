@@ -186,7 +186,8 @@ export class Rotation {
     next.mtime = changed;
     next.links = file.links;
     sample(this.#context, next);
-    next.lastLook = this.#context.clock.now();
+    next.verifiedAt = this.#context.clock.now();
+    next.namedAt = file.namedAt; // what the name leads to was not looked at
     registry.add(next);
     if (!judgement.recover(this.#context, file)) this.lose(file, unread);
     file.replaced = true;

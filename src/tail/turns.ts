@@ -1,0 +1,159 @@
+/** Readable files take turns: one chunk each, a generation after the one before it is drained. */
+import type { Lines } from "../lines.ts";
+import type { Context } from "./context.ts";
+import type { FollowedFile } from "./file.ts";
+import type { Poller } from "./poller.ts";
+import { Reader, type ReadResult } from "./reader.ts";
+import type { Rotation } from "./rotation.ts";
+import { PlainSource } from "./source.ts";
+
+export class Turns {
+  readonly #context: Context;
+  readonly #rotation: Rotation;
+  readonly #poller: Poller;
+  readonly #reader: Reader;
+  readonly #ready: FollowedFile[] = [];
+
+  constructor(context: Context, rotation: Rotation, poller: Poller) {
+    this.#context = context;
+    this.#rotation = rotation;
+    this.#poller = poller;
+    this.#reader = new Reader(
+      context.options,
+      ({ level, name, message, ...more }) => context.event(level, name, message, more),
+      context.judgement,
+    );
+  }
+
+  /** There may be something to read. */
+  enqueue(file: FollowedFile): void {
+    if (file.queued || file.gone || file.complete) return;
+    file.queued = true;
+    this.#ready.push(file);
+  }
+
+  get none(): boolean {
+    return this.#ready.length === 0;
+  }
+
+  /** Does a file wait for its turn that does not wait for another file? */
+  get waiting(): boolean {
+    return this.#ready.some((file) => !this.#blocked(file));
+  }
+
+  /** The next chunk, of at most `records` records; null when no file has one now. */
+  next(now: number, records: number): Lines | null {
+    for (let turns = this.#ready.length; turns > 0; turns--) {
+      const file = this.#ready.shift()!;
+      file.queued = false;
+      if (file.gone || file.done) continue;
+      if (this.#blocked(file)) this.enqueue(file);
+      else {
+        const lines = this.#take(file, now, records);
+        if (lines !== null) return lines;
+      }
+    }
+    return null;
+  }
+
+  /** Waits for the generation before to be drained. */
+  #blocked(file: FollowedFile): boolean {
+    const { after } = file;
+    if (after === null) return false;
+    const over = after.drained || after.gone || after.done || after.unreadable || after.starved;
+    if (!over && this.#context.registry.files.has(after.id)) return true;
+    file.after = null;
+    return false;
+  }
+
+  #take(file: FollowedFile, now: number, records: number): Lines | null {
+    try {
+      return this.#opened(file) ? this.#read(file, now, records) : null;
+    } catch (error) {
+      this.#poller.trouble(file, "read", error);
+      return null;
+    }
+  }
+
+  #opened(file: FollowedFile): boolean {
+    const opened = this.#context.descriptors.open(file);
+    if (opened === "missing" || opened === "other") {
+      if (file.attached) this.#context.look(file);
+      else this.#rotation.search(file);
+      return false;
+    }
+    if (opened === "full" || !file.source) {
+      this.#context.schedule(file, this.#context.options.pollMin);
+      file.mtime = -1; // the next look finds it changed
+      file.starved = true;
+      return false;
+    }
+    file.starved = false;
+    file.growing = false;
+    if (!unseenContent(file)) return true;
+    this.#context.look(file);
+    return false;
+  }
+
+  #read(file: FollowedFile, now: number, records: number): Lines | null {
+    const { options, clock } = this.#context;
+    const source = file.source!;
+    const ready = this.#reader.prepare(file, source);
+    const result = ready === "ready" ? this.#readLines(file, now, records) : ready;
+    if (result === "later") return null;
+    file.unreadable = false;
+    if (result === "changed") {
+      this.#rotation.truncated(file, source.size());
+      return null;
+    }
+    file.verifiedAt = clock.now();
+    if (result === "end") {
+      this.#ended(file);
+      return null;
+    }
+    file.growing = true;
+    file.lastData = now;
+    this.#context.schedule(file, options.pollMin);
+    // What else it may hold by now the next look brings: not worth a read that most likely finds nothing.
+    file.drained = file.exhausted && !options.once && source instanceof PlainSource;
+    if (!file.drained) this.enqueue(file);
+    return result;
+  }
+
+  #readLines(file: FollowedFile, now: number, records: number): ReadResult {
+    const { options, judgement } = this.#context;
+    const { multiline, once } = options;
+    const source = file.source!;
+    const flushGroup = multiline !== null && (once || source.closed || now - file.lastData >= multiline.timeoutMs);
+    const { final } = file;
+    file.final = judgement.isFinal(file, source);
+    const result = this.#reader.read(file, source, { records, flushGroup });
+    file.final = final;
+    return result;
+  }
+
+  #ended(file: FollowedFile): void {
+    const { options, descriptors, registry } = this.#context;
+    file.drained = true;
+    if (file.source?.closed) {
+      file.complete = true;
+      descriptors.close(file);
+      if (file.settledAll) {
+        file.done = true;
+        registry.changed.add(file.id);
+      }
+    } else if (file.openGroup) this.#context.schedule(file, options.multiline!.timeoutMs);
+    if (options.once && file.limit > file.read && file.limit !== Number.POSITIVE_INFINITY)
+      this.#context.event(
+        "info",
+        "unterminated-line",
+        `${file.limit - file.read} bytes at the end of ${file.path} are not a complete line`,
+        { path: file.path, file: file.id, bytes: file.limit - file.read },
+      );
+  }
+}
+
+/** Was it empty when last seen? Then the look comes before the read: what came before this may be left only in a copy. */
+function unseenContent({ attached, size, read, source }: FollowedFile): boolean {
+  return attached && size === 0 && read === 0 && source instanceof PlainSource && source.size() > 0;
+}

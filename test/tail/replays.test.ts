@@ -1,0 +1,75 @@
+/** What the simulation found, in its shortest form. */
+import { expect, test } from "bun:test";
+import { type Action, Model, type World } from "./model.ts";
+
+const lost: Record<string, [World["identity"], Action[]]> = {
+  "a copy has the inode of a file that was gone before anything was read of it": [
+    "inode",
+    [
+      { do: "copytruncate", regrow: 0 },
+      { do: "rename", create: false },
+      { do: "rename", create: false },
+      { do: "compress", zstd: false },
+      { do: "compress", zstd: false },
+      { do: "rename", create: false },
+      { do: "tick", ms: 1 },
+      { do: "truncate", regrow: 1 },
+      { do: "copytruncate", regrow: 0 },
+      { do: "steps", n: 1 },
+      { do: "tick", ms: 1 },
+    ],
+  ],
+  "a copy has the inode of an empty file that was compressed": [
+    "inode",
+    [
+      { do: "copytruncate", regrow: 0 },
+      { do: "compress", zstd: false },
+      { do: "tick", ms: 1 },
+      { do: "rename", create: false },
+      { do: "partial" },
+      { do: "copytruncate", regrow: 0 },
+      { do: "compress", zstd: false },
+      { do: "copytruncate", regrow: 40 },
+      { do: "copytruncate", regrow: 0 },
+      { do: "write", lines: 1 },
+    ],
+  ],
+  "a copy has the inode of a compressed file that is still held": [
+    "inode",
+    [
+      { do: "stop" },
+      { do: "write", lines: 1 },
+      { do: "rename", create: false },
+      { do: "compress", zstd: false },
+      { do: "rename", create: false },
+      { do: "rename", create: false },
+      { do: "rename", create: false },
+      { do: "write", lines: 1 },
+      { do: "start" },
+      { do: "tick", ms: 1 },
+      { do: "partial" },
+      { do: "write", lines: 1 },
+      { do: "copytruncate", regrow: 0 },
+    ],
+  ],
+  "an empty log was rotated and two logs more before its name was looked at": [
+    "birth",
+    [
+      { do: "write", lines: 1 },
+      { do: "steps", n: 1 },
+      { do: "copytruncate", regrow: 0 },
+      { do: "rename", create: false },
+      { do: "compress", zstd: false },
+      { do: "write", lines: 1 },
+      { do: "copytruncate", regrow: 40 },
+      { do: "copytruncate", regrow: 1 },
+    ],
+  ],
+};
+for (const [what, [identity, actions]] of Object.entries(lost)) {
+  test(`nothing is lost where ${what}`, async () => {
+    const model = new Model({ wide: false, header: false, padding: 0, maxOpenFiles: 1, identity });
+    await model.run(actions);
+    expect(model.problems).toEqual([]);
+  });
+}
