@@ -6,6 +6,21 @@
 /** Memory for exactly so many bytes, their content undefined. */
 export type Allocate = (bytes: number) => Buffer;
 
+/** Larger pieces than this, bytes, are not held on to. */
+const largestScratch = 8 << 20;
+
+/** One piece of memory that is used for one thing after the other. */
+export class Scratch {
+  private buffer: Buffer = Buffer.alloc(0);
+
+  /** What was handed out before is overwritten. */
+  readonly room: Allocate = (bytes) => {
+    if (bytes > largestScratch) return Buffer.allocUnsafeSlow(bytes);
+    if (bytes > this.buffer.length) this.buffer = Buffer.allocUnsafeSlow(Math.max(bytes, this.buffer.length * 2));
+    return this.buffer.subarray(0, bytes);
+  };
+}
+
 /** Smaller classes let thousands of partitions with a few records each be open at once. */
 const smallClasses = [4 << 10, 32 << 10, 256 << 10];
 

@@ -30,17 +30,25 @@ export const codecLevels: Partial<Record<Codec, { min: number; max: number; defa
   zstd: { min: 1, max: 22, default: 3 },
 };
 
-/** Compresses the records of a batch into bytes of its own. `level` counts for gzip (1–9) and zstd (1–22) only. */
-export function compress(codec: Codec, data: Uint8Array, level?: number): Uint8Array {
+/**
+ * Compresses the records of a batch; snappy and lz4 into what `allocate` gives. `level` counts for gzip (1–9) and zstd
+ * (1–22) only.
+ */
+export function compress(
+  codec: Codec,
+  data: Uint8Array,
+  level?: number,
+  allocate: Allocate = Buffer.allocUnsafe,
+): Uint8Array {
   switch (codec) {
     case "none":
       return data;
     case "gzip":
       return gzipSync(data, { level: level ?? codecLevels.gzip?.default });
     case "snappy":
-      return compressSnappy(data);
+      return compressSnappy(data, allocate);
     case "lz4":
-      return compressLz4(data);
+      return compressLz4(data, allocate);
     case "zstd":
       return zstdCompressSync(data, {
         params: {

@@ -2,14 +2,12 @@
  * The records of one batch, located in columns instead of objects: nothing is copied, and nothing is allocated for a
  * record. https://kafka.apache.org/documentation/#record
  */
-import type { Allocate } from "./buffer-pool.ts";
+import { Scratch } from "./buffer-pool.ts";
 import { type BatchHeader, batchHeaderBytes } from "./decode-batch.ts";
 import { DecodeError, type Source } from "./decode-error.ts";
 
 /** Length and attributes, time and offset delta, key and value length, number of headers: a byte each. */
 const minRecordBytes = 7;
-/** Larger batches, bytes, get memory that is not held on to. */
-const largestScratch = 8 << 20;
 
 export interface RecordHeader {
   /** A view; Kafka's rule is UTF-8. */
@@ -38,14 +36,8 @@ export class RecordBlock {
   headerCounts = new Int32Array(0);
   headerStarts = new Int32Array(0);
   recordEnds = new Int32Array(0);
-  private scratch = Buffer.alloc(0);
-
-  /** Memory for decompressed records, the same for every batch that fills this block. */
-  readonly room: Allocate = (bytes) => {
-    if (bytes > largestScratch) return Buffer.allocUnsafeSlow(bytes);
-    if (bytes > this.scratch.length) this.scratch = Buffer.allocUnsafeSlow(Math.max(bytes, this.scratch.length * 2));
-    return this.scratch.subarray(0, bytes);
-  };
+  /** For decompressed records, the same for every batch that fills this block. */
+  readonly scratch = new Scratch();
 
   key(i: number): Buffer | null {
     return view(this.bytes, this.keyStarts[i] as number, this.keyLengths[i] as number);

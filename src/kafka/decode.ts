@@ -89,7 +89,7 @@ export class RecordSetReader {
         batch.codec,
         this.bytes.subarray(start, batch.end),
         options.limit ?? defaultLimit,
-        block.room,
+        block.scratch.room,
       );
     } catch (error) {
       throw new DecodeError(options, batch.baseOffset, (error as Error).message, error);

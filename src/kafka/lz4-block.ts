@@ -37,16 +37,7 @@ export function compressBlock(input: Uint8Array, from: number, to: number, out: 
       position--;
       match--;
     }
-    let end = position + minMatch;
-    let other = match + minMatch;
-    while (end <= matchEnd - 4 && view.getInt32(end, true) === view.getInt32(other, true)) {
-      end += 4;
-      other += 4;
-    }
-    while (end < matchEnd && input[end] === input[other]) {
-      end++;
-      other++;
-    }
+    const end = endOfMatch(input, view, position + minMatch, match + minMatch, matchEnd);
     at = writeSequence(input, anchor, position, out, at, position - match, end - position - minMatch);
     anchor = end;
     position = end;
@@ -55,6 +46,19 @@ export function compressBlock(input: Uint8Array, from: number, to: number, out: 
     }
   }
   return writeSequence(input, anchor, to, out, at, 0, 0) - start;
+}
+
+/** How far the bytes from `end` on equal those from `other` on, at most up to `limit`; `view` is `input`'s. */
+export function endOfMatch(input: Uint8Array, view: DataView, end: number, other: number, limit: number): number {
+  const back = end - other;
+  let at = end;
+  for (; at <= limit - 4; at += 4) {
+    const differing = view.getInt32(at, true) ^ view.getInt32(at - back, true);
+    // The lowest bit that differs says which byte.
+    if (differing !== 0) return at + ((31 - Math.clz32(differing & -differing)) >> 3);
+  }
+  while (at < limit && input[at] === input[at - back]) at++;
+  return at;
 }
 
 /** Literals `input[from, to)`, then the match unless `distance` is 0 (the last sequence). */
@@ -147,10 +151,17 @@ export function decompressBlock(
   throw new Error("a block ends without its last literals");
 }
 
+/** Up to so many bytes a loop is faster than a call of a built-in. */
+const few = 8;
+
 /** Repeats `length` bytes from `distance` bytes before `position`; both may overlap. Returns the new position. */
 export function copyMatch(out: Uint8Array, position: number, distance: number, length: number): number {
-  if (length > 48 && distance >= length) {
+  if (length > few && distance >= length) {
     out.copyWithin(position, position - distance, position - distance + length);
+    return position + length;
+  }
+  if (length > few && distance === 1) {
+    out.fill(out[position - 1] as number, position, position + length);
     return position + length;
   }
   let to = position;

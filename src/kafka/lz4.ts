@@ -12,10 +12,10 @@ const blockCode = 5;
 const blockBytes = 1 << (2 * blockCode + 8);
 const uncompressed = 0x80000000;
 
-/** One frame with the whole of `data`. */
-export function compressLz4(data: Uint8Array): Uint8Array {
+/** One frame with the whole of `data`, in what `allocate` gives. */
+export function compressLz4(data: Uint8Array, allocate: Allocate = Buffer.allocUnsafe): Uint8Array {
   const blocks = Math.ceil(data.length / blockBytes);
-  const out = Buffer.allocUnsafe(7 + blocks * (4 + compressBound(blockBytes)) + 4);
+  const out = allocate(7 + blocks * (4 + compressBound(blockBytes)) + 4);
   out.writeUInt32LE(magic, 0);
   out[4] = 0x60; // version 1, independent blocks
   out[5] = blockCode << 4;

@@ -7,6 +7,7 @@ import type { PartitionQueue } from "./partition-queue.ts";
 import type { ProducerStamp, RecordBatch } from "./record-batch.ts";
 import { incrementSequence } from "./sequence.ts";
 import type { Outcome, SinkEvent } from "./sink.ts";
+import { splitBatch } from "./split-batch.ts";
 
 export interface RecoveryHooks {
   event(event: SinkEvent): void;
@@ -72,7 +73,7 @@ export class PartitionRecovery {
       return;
     }
     const { size, memory } = batch;
-    const parts = batch.split(incrementSequence);
+    const parts = splitBatch(batch, incrementSequence);
     queue.replace(batch, parts);
     const topic = this.accumulator.topic(batch.topic);
     const more = parts[0].memory + parts[1].memory - memory;

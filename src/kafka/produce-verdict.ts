@@ -80,7 +80,7 @@ export class ProduceVerdict {
   acknowledged(batch: RecordBatch, queue: PartitionQueue, offset: bigint, appendTime: number): void {
     queue.acknowledge(batch);
     this.hooks.produced?.((this.clock.monotonic() - batch.firstSentAt) / 1000);
-    this.hooks.done(batch, { kind: "acked", offset, timestamp: appendTime >= 0 ? appendTime : batch.timestamp });
+    this.hooks.done(batch, { kind: "acked", offset, timestamp: appendTime >= 0 ? appendTime : batch.maxTimestamp });
   }
 
   /** The batch is to be sent again; `unresolved`: it may have been appended all the same. */

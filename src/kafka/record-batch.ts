@@ -3,28 +3,19 @@
  * https://kafka.apache.org/documentation/#recordbatch
  */
 import type { Lines, Range } from "../lines.ts";
-import type { BufferPool } from "./buffer-pool.ts";
-import { type Codec, codecId, compress, decompress } from "./compression.ts";
-import { crc32c } from "./crc32c.ts";
-import { type EncodedRecord, RecordReader } from "./record-parts.ts";
+import { BATCH_OVERHEAD, type ProducerStamp, writeBatchHeader } from "./batch-header.ts";
+import { type BufferPool, Scratch } from "./buffer-pool.ts";
+import { type Codec, compress, decompress } from "./compression.ts";
+import type { EncodedRecord } from "./record-parts.ts";
 import type { Batch, Outcome } from "./sink.ts";
 import { varintSize, varlongSize, writeVarint, writeVarlong } from "./varint.ts";
 
 /** Free bytes in front of the batch, for the header of the request that carries it. */
 export const HEADROOM = 512;
-/** Bytes of the batch's own header. */
-export const BATCH_OVERHEAD = 61;
+export type { ProducerStamp } from "./batch-header.ts";
 
-const CRC_AT = 17;
-const ATTRIBUTES_AT = 21;
-const TRANSACTIONAL = 1 << 4;
-
-export interface ProducerStamp {
-  /** -1 when not idempotent. */
-  id: bigint;
-  epoch: number;
-  transactional: boolean;
-}
+/** Where batches are compressed before they move to a buffer of the right size. */
+const scratch = new Scratch();
 
 export class RecordBatch implements Batch {
   readonly topic: string;
@@ -52,9 +43,9 @@ export class RecordBatch implements Batch {
   private buffer: Buffer;
   private end = HEADROOM + BATCH_OVERHEAD;
   private readonly pool: BufferPool;
-  private baseTimestamp = 0;
-  private maxTimestamp = 0;
-  private codec: Codec = "none";
+  baseTimestamp = 0;
+  maxTimestamp = 0;
+  codec: Codec = "none";
 
   constructor(topic: string, partition: number, pool: BufferPool, openedAt: number, bytes = 0) {
     this.topic = topic;
@@ -71,11 +62,6 @@ export class RecordBatch implements Batch {
   /** Memory held, bytes. */
   get memory(): number {
     return this.buffer.length;
-  }
-
-  /** Milliseconds since the epoch, of the newest record. */
-  get timestamp(): number {
-    return this.maxTimestamp;
   }
 
   /** The whole buffer up to the batch's end; the batch begins at HEADROOM. */
@@ -200,7 +186,7 @@ export class RecordBatch implements Batch {
   compress(codec: Codec, level?: number): void {
     if (codec === "none" || this.codec !== "none") return;
     const from = HEADROOM + BATCH_OVERHEAD;
-    const packed = compress(codec, this.buffer.subarray(from, this.end), level);
+    const packed = compress(codec, this.buffer.subarray(from, this.end), level, scratch.room);
     if (from + packed.length >= this.end) return;
     this.codec = codec;
     const smaller = this.pool.take(from + packed.length);
@@ -212,82 +198,29 @@ export class RecordBatch implements Batch {
 
   /** Fills in the header. Stamping again (another producer, epoch or sequence) is allowed while nothing is in flight. */
   stamp(producer: ProducerStamp, sequence: number): void {
-    const b = this.buffer;
-    const at = HEADROOM;
     this.sequence = sequence;
     this.epoch = producer.epoch;
     this.producerId = producer.id;
-    b.writeBigInt64BE(0n, at);
-    b.writeInt32BE(this.size - 12, at + 8);
-    b.writeInt32BE(-1, at + 12);
-    b[at + 16] = 2;
-    b.writeInt16BE(codecId(this.codec) | (producer.transactional ? TRANSACTIONAL : 0), at + ATTRIBUTES_AT);
-    b.writeInt32BE(this.count - 1, at + 23);
-    b.writeBigInt64BE(BigInt(this.baseTimestamp), at + 27);
-    b.writeBigInt64BE(BigInt(this.maxTimestamp), at + 35);
-    b.writeBigInt64BE(producer.id, at + 43);
-    b.writeInt16BE(producer.epoch, at + 51);
-    b.writeInt32BE(sequence, at + 53);
-    b.writeInt32BE(this.count, at + 57);
-    b.writeUInt32BE(crc32c(b, at + ATTRIBUTES_AT, this.end), at + CRC_AT);
+    writeBatchHeader(this.buffer, HEADROOM, this.end, producer, this);
   }
 
-  /**
-   * Two batches with the same records in order, halved by bytes; their ranges are shared. The second one's sequence
-   * follows the first one's. This batch is of no more use. Needs at least two records.
-   */
-  split(nextSequence: (sequence: number, count: number) => number): [RecordBatch, RecordBatch] {
-    const raw = this.rawRecords();
-    const reader = new RecordReader(raw);
-    const halves = [this.empty(raw.length), this.empty(raw.length)] as [RecordBatch, RecordBatch];
-    const firstCount = this.splitPoint(raw);
-    for (let i = 0; i < this.count; i++) {
-      const record = reader.next();
-      const half = i < firstCount ? halves[0] : halves[1];
-      half.appendEncoded(record, this.baseTimestamp + record.timestampDelta);
-    }
-    let seen = 0;
-    this.ranges.forEach((range, i) => {
-      const count = this.rangeCounts[i] as number;
-      const inFirst = Math.min(Math.max(firstCount - seen, 0), count);
-      halves[0].addRange(range, inFirst);
-      halves[1].addRange(range, count - inFirst);
-      range.pending--;
-      seen += count;
-    });
-    if (this.sequence >= 0) {
-      halves[0].sequence = this.sequence;
-      halves[1].sequence = nextSequence(this.sequence, firstCount);
-    }
-    for (const half of halves) {
-      half.firstSentAt = this.firstSentAt;
-      half.compress(this.codec);
-    }
-    this.free();
-    return halves;
-  }
-
-  private splitPoint(raw: Buffer): number {
-    const reader = new RecordReader(raw);
-    for (let i = 1; i < this.count; i++) {
-      reader.next();
-      if (reader.position * 2 >= raw.length) return i;
-    }
-    return Math.max(1, this.count - 1);
-  }
-
-  private empty(bytes: number): RecordBatch {
-    return new RecordBatch(this.topic, this.partition, this.pool, this.openedAt, bytes);
-  }
-
-  private rawRecords(): Buffer {
+  /** The records as they were appended, one after the other: a view, or decompressed. */
+  rawRecords(): Buffer {
     const records = this.buffer.subarray(HEADROOM + BATCH_OVERHEAD, this.end);
     if (this.codec === "none") return records;
     const raw = decompress(this.codec, records, 1 << 30);
     return Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
   }
 
-  private appendEncoded(record: EncodedRecord, timestamp: number): void {
+  /** A batch without records for the same partition, with room for `bytes` of them. */
+  emptyCopy(bytes: number): RecordBatch {
+    const copy = new RecordBatch(this.topic, this.partition, this.pool, this.openedAt, bytes);
+    copy.firstSentAt = this.firstSentAt;
+    return copy;
+  }
+
+  /** Appends a record of another batch; `timestamp` in milliseconds since the epoch. */
+  appendEncoded(record: EncodedRecord, timestamp: number): void {
     if (this.count === 0) {
       this.baseTimestamp = timestamp;
       this.maxTimestamp = timestamp;

@@ -4,7 +4,7 @@
  * https://github.com/google/snappy/blob/main/format_description.txt
  */
 import type { Allocate } from "./buffer-pool.ts";
-import { copyMatch } from "./lz4-block.ts";
+import { copyMatch, endOfMatch } from "./lz4-block.ts";
 
 const magic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0]);
 const headerBytes = 16;
@@ -13,10 +13,10 @@ const blockBytes = 65536;
 const hashBits = 14;
 const table = new Int32Array(1 << hashBits);
 
-/** The whole of `data` in xerial's framing. */
-export function compressSnappy(data: Uint8Array): Uint8Array {
+/** The whole of `data` in xerial's framing, in what `allocate` gives. */
+export function compressSnappy(data: Uint8Array, allocate: Allocate = Buffer.allocUnsafe): Uint8Array {
   const blocks = Math.max(1, Math.ceil(data.length / blockBytes));
-  const out = Buffer.allocUnsafe(headerBytes + data.length + Math.ceil(data.length / 6) + blocks * 36);
+  const out = allocate(headerBytes + data.length + Math.ceil(data.length / 6) + blocks * 36);
   magic.copy(out, 0);
   out.writeInt32BE(1, 8);
   out.writeInt32BE(1, 12);
@@ -164,16 +164,7 @@ function compressBlock(input: Uint8Array, from: number, to: number, out: Uint8Ar
       continue;
     }
     misses = 0;
-    let end = position + 4;
-    let other = candidate + 4;
-    while (end <= to - 4 && view.getInt32(end, true) === view.getInt32(other, true)) {
-      end += 4;
-      other += 4;
-    }
-    while (end < to && input[end] === input[other]) {
-      end++;
-      other++;
-    }
+    const end = endOfMatch(input, view, position + 4, candidate + 4, to);
     if (position > anchor) at = writeLiteral(input, anchor, position, out, at);
     at = writeCopy(out, at, position - candidate, end - position);
     anchor = end;
