@@ -43,14 +43,14 @@ export function digestOfFile(path: string): string {
   return digest(`cat '${path}'`);
 }
 
+/** For bash: count and checksum of the sorted lines of its stdin. */
+export const digestCommand =
+  "{ LC_ALL=C sort -S 1G | tee >(sha256sum | cut -c1-16 >&3) | wc -l >&3; } 3>&1 | LC_ALL=C sort | paste -sd ' '";
+
 function digest(source: string): string {
-  const { stdout, exitCode, stderr } = Bun.spawnSync([
-    "bash",
-    "-c",
-    `set -o pipefail; ${source} | tee >(wc -l >&2) | LC_ALL=C sort -S 1G | sha256sum`,
-  ]);
+  const { stdout, exitCode, stderr } = Bun.spawnSync(["bash", "-c", `set -o pipefail; ${source} | ${digestCommand}`]);
   if (exitCode !== 0) throw new Error(`reading back: ${stderr}`);
-  return `${stderr.toString().trim()} lines, ${stdout.toString().slice(0, 16)}`;
+  return stdout.toString().trim();
 }
 
 /** Brings the broker's compiler up to speed, so that the first run is not slower than the others. */
