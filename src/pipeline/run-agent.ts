@@ -40,7 +40,7 @@ export async function runAgent(config: AgentConfig, load: () => AgentConfig, log
   const env = { fs: nodeFs, clock, random };
   const agent = new Agent({
     config,
-    linger: config.producer.lingerMs,
+    linger: spacing(config),
     journal: state.journal,
     delivery,
     createTailer: (options) => createTailer(options, env),
@@ -76,6 +76,11 @@ export async function runAgent(config: AgentConfig, load: () => AgentConfig, log
     await client.close();
     await state.close();
   }
+}
+
+/** Milliseconds from one chunk to the next. Lines wait for the end of their transaction: no use in reading them at once. */
+function spacing({ delivery, producer, transactionInterval }: AgentConfig): number {
+  return delivery === "exactly-once" ? Math.max(producer.lingerMs, transactionInterval / 10) : producer.lingerMs;
 }
 
 function makeDelivery(
