@@ -73,6 +73,8 @@ export abstract class BaseProducer implements Sink {
   abstract flush(deadline: number): Promise<boolean>;
 
   protected event(event: SinkEvent): void {
+    // What ends because this program closes it is no news.
+    if (this.ending.signal.aborted) return;
     this.options.onEvent?.(event);
     const fields = { topic: event.topic, partition: event.partition };
     if (!this.options.onEvent) this.log[event.level](event.message, fields);
@@ -103,6 +105,7 @@ export abstract class BaseProducer implements Sink {
       try {
         if (await step()) return;
       } catch (error) {
+        if (this.ending.signal.aborted) continue;
         if (!waitingMends(error)) throw error;
         // Coordinators answer so for a moment after their start.
         if (!said && (failures >= 5 || !(error instanceof KafkaError))) {

@@ -211,6 +211,7 @@ export class Agent {
         if (attempt > 0) log.info("the brokers answer", { cluster });
         break;
       } catch (error) {
+        if (this.ended.signal.aborted) return;
         if (!(error instanceof LogagentError) || error.code !== "BROKER_UNAVAILABLE") throw error;
         if (seldom.say("connect") !== null) log.warn(`${error.message}; trying again`);
       }

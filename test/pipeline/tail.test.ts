@@ -205,6 +205,7 @@ describe("tail", () => {
     const result = await tail(join(dir, "missing.log"), "--topic", "t", "--must-exist", ...state());
     expect([result.code, result.stdout]).toEqual([74, ""]);
     expect(result.stderr).toContain("missing.log");
+    expect(result.stderr).not.toContain("trying");
   }, 30_000);
 
   test("a missing topic is said with what to do, and waited for", async () => {
@@ -244,6 +245,9 @@ describe("tail", () => {
     appendFileSync(path, "y\n");
     expect((await go(two, "--new-destination")).code).toBe(0);
     expect([await values(one), await values(two)]).toEqual([["x"], ["y"]]);
+    // Nothing to send: it ends while it still connects, and that is no trouble.
+    const idle = await go(two);
+    expect([idle.code, idle.stderr]).toEqual([0, expect.not.stringContaining("[warn]")]);
     mkdirSync(join(dir, "damaged"), { recursive: true });
     const text = readFileSync(where, "utf8").split("\n");
     const damaged = [text[0], "garbage", ...text.slice(1)].join("\n");
