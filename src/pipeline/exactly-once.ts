@@ -147,7 +147,9 @@ export class ExactlyOnce implements Delivery {
   /** The transaction has its size, or the memory for more is taken. */
   private get full(): boolean {
     if (this.bytes >= this.options.transactionBytes) return true;
-    const short = (topic: string) => !this.held.names.has(topic) && !this.sink.hasRoom(topic);
+    // What stopped for want of memory while the last one was committed does not wait for a few bytes more.
+    const enough = this.bytes >= this.options.transactionBytes / 2;
+    const short = (topic: string) => !this.held.names.has(topic) && (enough || !this.sink.hasRoom(topic));
     return this.bytes > 0 && [...this.refused].some(short);
   }
 
