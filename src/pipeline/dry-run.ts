@@ -4,10 +4,13 @@ import type { Lines } from "../lines.ts";
 import type { Log } from "../observe/log.ts";
 import { encodeRecord } from "../output/record-json.ts";
 import { type Clock, sleep } from "../runtime.ts";
+import { sayAbsent } from "./absent.ts";
 import { type CreateTailer, Input } from "./input.ts";
 
 export interface DryRunOptions {
   inputs: readonly InputConfig[];
+  /** Throw LogagentError FILE_IO when a path names nothing. */
+  mustExist: boolean;
   createTailer: CreateTailer;
   host: string;
   clock: Clock;
@@ -30,6 +33,7 @@ export async function dryRun(options: DryRunOptions): Promise<void> {
         throw error;
       });
       await tailer.start([]);
+      await sayAbsent([input], { once: true, mustExist: options.mustExist }, log);
       while (!tailer.finished) {
         const lines = input.next();
         if (lines === null) {

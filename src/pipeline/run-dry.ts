@@ -11,6 +11,7 @@ export async function runDry(config: AgentConfig, log: Log): Promise<number> {
   const env = { fs: nodeFs, clock: systemClock, random: Math.random };
   await dryRun({
     inputs: config.inputs,
+    mustExist: config.mustExist,
     createTailer: (options) => createTailer(options, env),
     host: hostname(),
     clock: systemClock,

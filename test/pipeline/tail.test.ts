@@ -206,6 +206,10 @@ describe("tail", () => {
     expect([result.code, result.stdout]).toEqual([74, ""]);
     expect(result.stderr).toContain("missing.log");
     expect(result.stderr).not.toContain("trying");
+    const dry = ["tail", join(dir, "missing.log"), "--topic", "t", "--dry-run"];
+    expect((await logagent([...dry, "--must-exist"])).code).toBe(74);
+    const { code, stderr } = await logagent(dry);
+    expect([code, stderr]).toEqual([0, expect.stringContaining("no file matches")]);
   }, 30_000);
 
   test("a missing topic is said with what to do, and waited for", async () => {
