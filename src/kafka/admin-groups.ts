@@ -1,4 +1,5 @@
 /** Consumer groups: listing, members, committed offsets, deleting. Protocol guide: ListGroups, DescribeGroups, OffsetFetch, … */
+import { backoff } from "../backoff.ts";
 import { sleep, systemClock } from "../runtime.ts";
 import type { ApiRequest, KafkaClient } from "./client.ts";
 import { errorInfo, KafkaError, throwOnError } from "./errors.ts";
@@ -139,7 +140,7 @@ async function atCoordinator<T>(
   codeOf: (answer: T) => number,
 ): Promise<T> {
   const deadline = performance.now() + 10_000;
-  for (let wait = 50; ; wait = Math.min(wait * 2, 1000)) {
+  for (let failures = 1; ; failures++) {
     let code: number;
     try {
       const answer = await client.send(await client.coordinatorOf("group", group), request);
@@ -151,7 +152,7 @@ async function atCoordinator<T>(
     }
     if (!errorInfo(code).retriable || performance.now() > deadline) throw new KafkaError(code, action);
     if (errorInfo(code).refreshCoordinator) client.forgetCoordinator("group", group);
-    await sleep(systemClock, wait);
+    await sleep(systemClock, backoff(failures, Math.random));
   }
 }
 

@@ -1,4 +1,5 @@
 /** Creating, growing and deleting topics: KIP-4, KIP-195, KIP-464. Results are per topic; a request's failure throws. */
+import { backoff } from "../backoff.ts";
 import { sleep, systemClock } from "../runtime.ts";
 import type { ApiRequest, KafkaClient } from "./client.ts";
 import { codes, KafkaError } from "./errors.ts";
@@ -118,7 +119,7 @@ export async function ensureTopic(
 /** A broker may not know a new topic for a moment after the controller made it. */
 export async function waitForLeaders(client: KafkaClient, topic: string, timeout: number): Promise<void> {
   const deadline = performance.now() + timeout;
-  for (let wait = 20; ; wait = Math.min(wait * 2, 500)) {
+  for (let tries = 1; ; tries++) {
     const found = (await client.metadata([topic])).topics.find(({ name }) => name === topic);
     if (found?.errorCode === 0 && found.partitions.length > 0 && found.partitions.every(({ leader }) => leader >= 0))
       return;
@@ -128,7 +129,7 @@ export async function waitForLeaders(client: KafkaClient, topic: string, timeout
         `waiting for the leaders of topic "${topic}"`,
       );
     }
-    await sleep(systemClock, wait);
+    await sleep(systemClock, backoff(tries, Math.random, 20, 500));
   }
 }
 

@@ -2,6 +2,7 @@
  * One member of a consumer group (classic protocol): joins, keeps its session alive, commits, leaves. All waiting for the
  * coordinator is retried here; what only a user can mend is thrown.
  */
+import { backoff } from "../backoff.ts";
 import { LogagentError } from "../errors.ts";
 import type { Log } from "../observe/log.ts";
 import { sleep, systemClock } from "../runtime.ts";
@@ -69,7 +70,7 @@ export class GroupMember {
     this.onRebalance = onRebalance;
     this.onFatal = onFatal;
     let failingSince = 0;
-    for (let delay = 100; !signal.aborted; ) {
+    for (let failures = 1; !signal.aborted; ) {
       try {
         const partitions = await this.tryJoin(topics);
         if (partitions !== null) {
@@ -84,8 +85,7 @@ export class GroupMember {
         if (performance.now() - failingSince > this.options.timeout) throw error;
         this.log.debug(`joining group ${this.options.group}: ${(error as Error).message}; trying again`);
       }
-      await sleep(systemClock, delay, signal);
-      delay = Math.min(delay * 2, 2000);
+      await sleep(systemClock, backoff(failures++, Math.random, 100, 2000), signal);
     }
     return [];
   }
@@ -122,14 +122,14 @@ export class GroupMember {
 
   /** Committed offsets of these partitions, -1 where there is none. Waits for offsets of open transactions (KIP-447). */
   async committed(partitions: readonly TopicPartition[], signal: AbortSignal): Promise<Map<string, number>> {
-    for (let delay = 50; ; delay = Math.min(delay * 2, 1000)) {
+    for (let failures = 1; ; failures++) {
       try {
         const { errorCode, offsets } = await this.send(offsetFetch(this.options.group, partitions, true));
         this.check(errorCode, "reading the committed offsets of");
         return new Map(offsets.map(({ topic, partition, offset }) => [`${topic}/${partition}`, Number(offset)]));
       } catch (error) {
         if (!this.isMendable(error) || signal.aborted) throw error;
-        await sleep(systemClock, delay, signal);
+        await sleep(systemClock, backoff(failures, Math.random), signal);
       }
     }
   }

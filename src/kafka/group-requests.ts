@@ -52,9 +52,8 @@ export function joinGroup(membership: Membership, options: JoinOptions): ApiRequ
       writer.array(options.protocols, (name) => writer.string(name).bytes(subscription));
     },
     parse(reader) {
-      reader.int32();
       return {
-        errorCode: reader.int16(),
+        errorCode: errorAfterThrottle(reader),
         generation: reader.int32(),
         protocol: reader.string(),
         leader: reader.string(),
@@ -79,15 +78,13 @@ export function syncGroup(
     key: 14,
     version: 3,
     body(writer) {
-      writer.string(membership.group).int32(membership.generation);
-      writer.string(membership.memberId).string(membership.instanceId);
+      writeMembership(writer, membership);
       writer.array([...assignments], ([memberId, partitions]) => {
         writer.string(memberId).bytes(encodeAssignment(partitions));
       });
     },
     parse(reader) {
-      reader.int32();
-      const errorCode = reader.int16();
+      const errorCode = errorAfterThrottle(reader);
       return { errorCode, partitions: decodeAssignment(reader.nullableBytes()) };
     },
   };
@@ -100,13 +97,9 @@ export function heartbeat(membership: Membership): ApiRequest<number> {
     key: 12,
     version: 3,
     body(writer) {
-      writer.string(membership.group).int32(membership.generation);
-      writer.string(membership.memberId).string(membership.instanceId);
+      writeMembership(writer, membership);
     },
-    parse(reader) {
-      reader.int32();
-      return reader.int16();
-    },
+    parse: errorAfterThrottle,
   };
 }
 
@@ -121,10 +114,7 @@ export function leaveGroup(membership: Membership): ApiRequest<number> {
       writer.string(membership.group);
       writer.array([membership], (member) => writer.string(member.memberId).string(member.instanceId));
     },
-    parse(reader) {
-      reader.int32();
-      return reader.int16();
-    },
+    parse: errorAfterThrottle,
   };
 }
 
@@ -138,8 +128,7 @@ export function offsetCommit(
     key: 8,
     version: 7,
     body(writer) {
-      writer.string(membership.group).int32(membership.generation);
-      writer.string(membership.memberId).string(membership.instanceId);
+      writeMembership(writer, membership);
       writer.array([...Map.groupBy(offsets, ({ topic }) => topic)], ([topic, items]) => {
         writer.string(topic).array(items, ({ partition, offset }) => {
           // Leader epoch -1: not known.
@@ -160,6 +149,17 @@ export function offsetCommit(
       return first;
     },
   };
+}
+
+/** Who asks, as most requests of a member begin. */
+function writeMembership(writer: Writer, { group, generation, memberId, instanceId }: Membership): void {
+  writer.string(group).int32(generation).string(memberId).string(instanceId);
+}
+
+/** The throttle time, which brokers also enforce by themselves (KIP-219), and the error code, as most answers begin. */
+function errorAfterThrottle(reader: Reader): number {
+  reader.int32();
+  return reader.int16();
 }
 
 /** ConsumerProtocolSubscription v0: version, topics, user data. */

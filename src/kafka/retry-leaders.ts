@@ -1,4 +1,5 @@
 /** One-shot questions to the leaders of partitions, asked again while leaders move or brokers are away. */
+import { backoff } from "../backoff.ts";
 import { LogagentError } from "../errors.ts";
 import { sleep, systemClock } from "../runtime.ts";
 import type { KafkaClient } from "./client.ts";
@@ -28,7 +29,7 @@ export async function withLeaders<T extends Item>(
   const deadline = performance.now() + timeout;
   const key = ({ topic, partition }: Item) => `${topic}/${partition}`;
   let left = [...items];
-  for (let delay = 50; left.length > 0; delay = Math.min(delay * 2, 1000)) {
+  for (let failures = 1; left.length > 0; failures++) {
     const byNode = Map.groupBy(left, ({ topic, partition }) => client.leaderOf(topic, partition) ?? -1);
     const failed = new Map<string, Error>();
     const leaderless = byNode.get(-1) ?? [];
@@ -49,6 +50,7 @@ export async function withLeaders<T extends Item>(
     const errors = [...failed.values()];
     const final = errors.find((error) => !isTransient(error));
     if (final) throw final;
+    const delay = backoff(failures, Math.random);
     if (performance.now() + delay > deadline) throw errors[0];
     await sleep(systemClock, delay);
     // A failure here is seen by the next round, which still knows the old leaders.
