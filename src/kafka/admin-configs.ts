@@ -76,6 +76,7 @@ export function alterTopicConfigs(
     name: "IncrementalAlterConfigs",
     key: 44,
     version: 0,
+    since: "2.3",
     body(w) {
       w.array(topics, (topic) => {
         w.int8(TOPIC).string(topic);

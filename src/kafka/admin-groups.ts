@@ -93,6 +93,7 @@ export async function commitOffsets(
     name: "OffsetCommit",
     key: 8,
     version: 7,
+    since: "2.3",
     body(w) {
       w.string(group).int32(-1).string("").string(null);
       w.array([...Map.groupBy(offsets, ({ topic }) => topic)], ([topic, items]) => {
@@ -160,6 +161,7 @@ const listGroupsRequest: ApiRequest<{ errorCode: number; groups: ListedGroup[] }
   name: "ListGroups",
   key: 16,
   version: 4,
+  since: "2.6",
   flexible: true,
   body: (w) => w.compactArray([], () => {}).noTags(),
   parse(r) {
@@ -179,6 +181,7 @@ function describeRequest(group: string): ApiRequest<GroupDescription & { errorCo
     name: "DescribeGroups",
     key: 15,
     version: 4,
+    since: "2.4",
     body: (w) => w.array([group], (name) => w.string(name)).boolean(false),
     parse(r) {
       r.int32();
@@ -222,6 +225,7 @@ function describe848Request(group: string): ApiRequest<GroupDescription & { erro
     name: "ConsumerGroupDescribe",
     key: 69,
     version: 0,
+    since: "3.7",
     flexible: true,
     body: (w) =>
       w

@@ -29,17 +29,18 @@ interface Options {
   timeout?: number;
 }
 
-/** CreateTopics v4. */
+/** CreateTopics v4, whose fields are those of 2 and 3; only it takes -1 for the broker's default (KIP-464, Kafka 2.4). */
 export function createTopics(
   client: KafkaClient,
   topics: readonly NewTopic[],
   options: Options = {},
 ): Promise<TopicResult[]> {
   const { validateOnly = false, timeout = 30_000 } = options;
-  return client.send("controller", {
+  const request: ApiRequest<TopicResult[]> = {
     name: "CreateTopics",
     key: 19,
     version: 4,
+    older: (latest) => (latest < 2 ? null : { ...request, version: latest }),
     body(w) {
       w.array(topics, ({ topic, partitions, replication, configs = {} }) => {
         w.string(topic).int32(partitions).int16(replication);
@@ -49,7 +50,8 @@ export function createTopics(
       w.int32(timeout).boolean(validateOnly);
     },
     parse: resultsWithMessage,
-  });
+  };
+  return client.send("controller", request);
 }
 
 /** CreatePartitions v1. `count` is the new total. */

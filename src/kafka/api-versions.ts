@@ -9,6 +9,14 @@ export interface VersionRange {
 /** By API key: https://kafka.apache.org/protocol.html#protocol_api_keys */
 export type ApiVersions = Record<number, VersionRange>;
 
+/** For the user: what the broker does not speak and which release does. */
+export function notSpoken({ name, version, since }: ApiRequest<unknown>, range: VersionRange): string {
+  const { minVersion, maxVersion } = range;
+  const speaks = `it speaks ${name} versions ${minVersion} to ${maxVersion}`;
+  if (version < minVersion) return `${speaks}, this program nothing later than ${version}`;
+  return `${speaks} and is too old: ${since === undefined ? `version ${version}` : `Kafka ${since} or later`} is needed`;
+}
+
 /** ApiVersions version 2, the last before the flexible header, which brokers refuse in another way. */
 export const apiVersions: ApiRequest<ApiVersions> = {
   name: "ApiVersions",

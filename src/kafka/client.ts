@@ -34,6 +34,13 @@ export interface ApiRequest<T> {
   name: string;
   key: number;
   version: number;
+  /**
+   * The same request for a broker that speaks nothing later than version `latest`, which is below `version`; null where
+   * that is too old. Without it `version` alone will do.
+   */
+  older?: (latest: number) => ApiRequest<T> | null;
+  /** The first release of Kafka that will do, for the message to the user of an older one. */
+  since?: string;
   /** Request header v2 and response header v1 (KIP-482); the client writes and skips their tagged fields. */
   flexible?: boolean;
   /** The body, or a function that writes it. A given buffer is sent as it is, without a copy where possible. */
@@ -87,6 +94,8 @@ export interface KafkaClient {
   metadata(topics: readonly string[] | null): Promise<ClusterMetadata>;
   /** Node id of the remembered leader; undefined when not known or none. */
   leaderOf(topic: string, partition: number): number | undefined;
+  /** The remembered id of the topic, 16 bytes as hex; null when not known or none (before Kafka 2.8). */
+  topicIdOf(topic: string): string | null;
   /** Node id of the coordinator (FindCoordinator), remembered until `forgetCoordinator`. */
   coordinatorOf(kind: "group" | "transaction", key: string): Promise<number>;
   forgetCoordinator(kind: "group" | "transaction", key: string): void;

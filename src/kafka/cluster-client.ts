@@ -20,6 +20,7 @@ export class ClusterClient implements KafkaClient {
   private readonly links = new Map<string, BrokerLink>();
   private readonly addresses = new Map<number, string>();
   private readonly leaders = new Map<string, number[]>();
+  private readonly topicIds = new Map<string, string>();
   private readonly coordinators = new Map<string, number>();
   private controller = -1;
   private closed = false;
@@ -45,8 +46,12 @@ export class ClusterClient implements KafkaClient {
   private remember(metadata: ClusterMetadata, asked: readonly string[] | null): void {
     for (const { nodeId, host, port } of metadata.brokers) this.addresses.set(nodeId, address(host, port));
     this.controller = metadata.controllerId;
-    for (const topic of asked ?? []) this.leaders.delete(topic);
-    for (const { name, partitions } of metadata.topics) {
+    for (const topic of asked ?? []) {
+      this.leaders.delete(topic);
+      this.topicIds.delete(topic);
+    }
+    for (const { name, topicId, partitions } of metadata.topics) {
+      if (topicId !== null) this.topicIds.set(name, topicId);
       const leaders: number[] = [];
       for (const { partition, leader } of partitions) leaders[partition] = leader;
       this.leaders.set(name, leaders);
@@ -56,6 +61,10 @@ export class ClusterClient implements KafkaClient {
   leaderOf(topic: string, partition: number): number | undefined {
     const leader = this.leaders.get(topic)?.[partition];
     return leader === undefined || leader < 0 ? undefined : leader;
+  }
+
+  topicIdOf(topic: string): string | null {
+    return this.topicIds.get(topic) ?? null;
   }
 
   async coordinatorOf(kind: "group" | "transaction", key: string): Promise<number> {

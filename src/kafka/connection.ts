@@ -4,7 +4,7 @@
  * its requests are rejected and a new object takes its place.
  */
 import type { Log } from "../observe/log.ts";
-import { type ApiVersions, apiVersions } from "./api-versions.ts";
+import { type ApiVersions, apiVersions, notSpoken } from "./api-versions.ts";
 import type { ApiRequest, ClientOptions } from "./client.ts";
 import { ConnectionError, type ConnectionStage, classifyConnectionError } from "./connection-error.ts";
 import { type KafkajsConnection, kafkajsLogger, newConnection } from "./kafkajs.ts";
@@ -149,12 +149,9 @@ export class Connection {
     if (this.closed) return Promise.reject(this.closed);
     const range = this.versions[request.key];
     if (range && (request.version < range.minVersion || request.version > range.maxVersion)) {
-      return Promise.reject(
-        this.error(
-          "BROKER_REFUSED",
-          `${request.name} version ${request.version} is needed, the broker speaks ${range.minVersion} to ${range.maxVersion}`,
-        ),
-      );
+      const older = request.version > range.maxVersion ? request.older?.(range.maxVersion) : null;
+      if (older) return this.request({ ...request, ...older });
+      return Promise.reject(this.error("BROKER_REFUSED", notSpoken(request, range)));
     }
     return new Promise<T>((resolve, reject) => {
       const expectResponse = request.expectResponse !== false;

@@ -9,6 +9,8 @@ export interface Assignment {
 }
 
 export interface PartitionState extends Assignment {
+  /** 16 bytes, hex, of the topic that is being read; null where the broker has none. */
+  topicId: string | null;
   /** Node to read from instead of the leader; -1 is none. */
   replica: number;
   /** Not fetched before this time (`performance.now()`). */
@@ -20,8 +22,8 @@ export interface PartitionState extends Assignment {
   failingSince: number;
 }
 
-export function newPartition(assignment: Assignment): PartitionState {
-  return { ...assignment, replica: -1, readyAt: 0, emptyAnswers: 0, failures: 0, failingSince: 0 };
+export function newPartition(assignment: Assignment, topicId: string | null): PartitionState {
+  return { ...assignment, topicId, replica: -1, readyAt: 0, emptyAnswers: 0, failures: 0, failingSince: 0 };
 }
 
 /** For messages: the first three. */

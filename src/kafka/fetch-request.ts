@@ -1,12 +1,19 @@
-/** Fetch version 11 (KIP-392: rack id, preferred replica), without sessions: https://kafka.apache.org/protocol.html#The_Messages_Fetch */
+/**
+ * Fetch without sessions, version 13, which names topics by their ids (KIP-516), so that a topic that was created again is
+ * not taken for the old one; 4 (Kafka 0.11) to 11 where there are no ids. From 11 on with rack id and preferred replica
+ * (KIP-392). https://kafka.apache.org/protocol.html#The_Messages_Fetch
+ */
 import type { ApiRequest } from "./client.ts";
 import type { AbortedTransaction } from "./decode.ts";
+import type { Reader, Writer } from "./wire.ts";
 
 export const isolationLevels = ["read-uncommitted", "read-committed"] as const;
 export type IsolationLevel = (typeof isolationLevels)[number];
 
 export interface FetchPosition {
   topic: string;
+  /** 16 bytes, hex; none where the broker has none. */
+  topicId?: string | null;
   partition: number;
   offset: number;
 }
@@ -22,6 +29,8 @@ export interface FetchLimits {
 
 export interface FetchedPartition {
   topic: string;
+  /** What it was asked for by; null: by the name. */
+  topicId: string | null;
   partition: number;
   errorCode: number;
   highWatermark: number;
@@ -53,47 +62,136 @@ export function fetchRequest(
   timeout: number,
 ): ApiRequest<FetchResponse> {
   const topics = Map.groupBy(positions, (position) => position.topic);
+  const fetch: Fetch = { topics: [...topics], isolation, limits, rack, timeout };
+  return positions.every(({ topicId }) => topicId) ? fetchById(fetch) : fetchByName(fetch, 11);
+}
+
+interface Fetch {
+  topics: [topic: string, positions: FetchPosition[]][];
+  isolation: IsolationLevel;
+  limits: FetchLimits;
+  rack: string;
+  timeout: number;
+}
+
+function fetchById(fetch: Fetch): ApiRequest<FetchResponse> {
+  const { topics, limits, rack } = fetch;
   return {
     name: "Fetch",
     key: 1,
-    version: 11,
-    timeout: limits.maxWait + timeout,
+    version: 13,
+    flexible: true,
+    older: (latest) => (latest < 4 ? null : fetchByName(fetch, Math.min(latest, 11))),
+    timeout: limits.maxWait + fetch.timeout,
     body(writer) {
-      writer.int32(-1).int32(limits.maxWait).int32(limits.minBytes).int32(limits.maxBytes);
-      writer.int8(isolation === "read-committed" ? 1 : 0);
-      // No session: id 0, epoch -1 (KIP-227).
-      writer.int32(0).int32(-1);
-      writer.array([...topics], ([topic, partitions]) => {
-        writer.string(topic).array(partitions, ({ partition, offset }) => {
-          // Current leader epoch and follower's log start offset: unknown, none.
-          writer.int32(partition).int32(-1).int64(BigInt(offset)).int64(-1n).int32(limits.partitionBytes);
+      writeLimits(writer, fetch, 13);
+      writer.compactArray(topics, ([, positions]) => {
+        writer.uuid(Buffer.from(positions[0]?.topicId ?? "", "hex"));
+        writer.compactArray(positions, ({ partition, offset }) => {
+          // Leader epoch, last fetched epoch and the follower's log start offset: unknown, none.
+          writer.int32(partition).int32(-1).int64(BigInt(offset)).int32(-1).int64(-1n);
+          writer.int32(limits.partitionBytes).noTags();
         });
+        writer.noTags();
       });
-      writer.array([], () => {});
-      writer.string(rack);
+      writer.compactArray([], () => {});
+      writer.compactString(rack).noTags();
     },
     parse(reader) {
+      const names = new Map(topics.map(([topic, positions]) => [positions[0]?.topicId as string, topic]));
       const throttleMs = reader.int32();
       const errorCode = reader.int16();
       reader.int32();
+      const partitions: FetchedPartition[] = [];
+      reader.compactArray(() => {
+        const topicId = reader.uuid().toString("hex");
+        const topic = names.get(topicId) ?? "";
+        reader.compactArray(() => {
+          partitions.push({ topic, topicId, ...parsePartitionById(reader) });
+        });
+        reader.skipTags();
+      });
+      return { throttleMs, errorCode, partitions };
+    },
+  };
+}
+
+function parsePartitionById(reader: Reader) {
+  const partition = {
+    ...parseOffsets(reader, 13),
+    aborted: reader.compactArray(() => {
+      const transaction = { producerId: reader.int64(), firstOffset: Number(reader.int64()) };
+      reader.skipTags();
+      return transaction;
+    }),
+    preferredReplica: reader.int32(),
+    records: reader.compactNullableBytes() ?? empty,
+  };
+  reader.skipTags();
+  return partition;
+}
+
+/** Versions 4 to 11. */
+function fetchByName(fetch: Fetch, version: number): ApiRequest<FetchResponse> {
+  const { topics, limits, rack } = fetch;
+  return {
+    name: "Fetch",
+    key: 1,
+    version,
+    flexible: false,
+    older: (latest) => (latest < 4 ? null : fetchByName(fetch, latest)),
+    since: "0.11",
+    timeout: limits.maxWait + fetch.timeout,
+    body(writer) {
+      writeLimits(writer, fetch, version);
+      writer.array(topics, ([topic, positions]) => {
+        writer.string(topic).array(positions, ({ partition, offset }) => {
+          writer.int32(partition);
+          if (version >= 9) writer.int32(-1);
+          writer.int64(BigInt(offset));
+          if (version >= 5) writer.int64(-1n);
+          writer.int32(limits.partitionBytes);
+        });
+      });
+      if (version >= 7) writer.array([], () => {});
+      if (version >= 11) writer.string(rack);
+    },
+    parse(reader) {
+      const throttleMs = reader.int32();
+      const errorCode = version >= 7 ? reader.int16() : 0;
+      if (version >= 7) reader.int32();
       const partitions: FetchedPartition[] = [];
       reader.array(() => {
         const topic = reader.string();
         reader.array(() => {
           partitions.push({
             topic,
-            partition: reader.int32(),
-            errorCode: reader.int16(),
-            highWatermark: Number(reader.int64()),
-            lastStableOffset: Number(reader.int64()),
-            logStartOffset: Number(reader.int64()),
+            topicId: null,
+            ...parseOffsets(reader, version),
             aborted: reader.array(() => ({ producerId: reader.int64(), firstOffset: Number(reader.int64()) })),
-            preferredReplica: reader.int32(),
+            preferredReplica: version >= 11 ? reader.int32() : -1,
             records: reader.nullableBytes() ?? empty,
           });
         });
       });
       return { throttleMs, errorCode, partitions };
     },
+  };
+}
+
+function writeLimits(writer: Writer, { isolation, limits }: Fetch, version: number): void {
+  writer.int32(-1).int32(limits.maxWait).int32(limits.minBytes).int32(limits.maxBytes);
+  writer.int8(isolation === "read-committed" ? 1 : 0);
+  // No session: id 0, epoch -1 (KIP-227).
+  if (version >= 7) writer.int32(0).int32(-1);
+}
+
+function parseOffsets(reader: Reader, version: number) {
+  return {
+    partition: reader.int32(),
+    errorCode: reader.int16(),
+    highWatermark: Number(reader.int64()),
+    lastStableOffset: Number(reader.int64()),
+    logStartOffset: version >= 5 ? Number(reader.int64()) : -1,
   };
 }

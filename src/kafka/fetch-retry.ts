@@ -1,7 +1,7 @@
 /** What a reader does while brokers or leaders are away: backoff, fresh metadata, and the time-out of one-shot reads. */
 import { backoff } from "../backoff.ts";
 import type { Log } from "../observe/log.ts";
-import type { KafkaClient } from "./client.ts";
+import type { ClusterMetadata, KafkaClient } from "./client.ts";
 import { nameOf, type PartitionState } from "./fetch-partition.ts";
 import { isTransient } from "./retry-leaders.ts";
 
@@ -12,6 +12,8 @@ const tellAfter = 8;
 
 export interface FetchRetryHooks {
   topics: () => Iterable<string>;
+  /** Fresh metadata came. */
+  refreshed: (metadata: ClusterMetadata) => void;
   /** The reading ends with this error. */
   fail: (error: Error) => void;
   /** Look again after so many milliseconds. */
@@ -71,7 +73,7 @@ export class FetchRetry {
     if (this.refreshing) return;
     this.refreshing = true;
     try {
-      await this.client.metadata([...new Set(this.hooks.topics())]);
+      this.hooks.refreshed(await this.client.metadata([...new Set(this.hooks.topics())]));
     } catch (error) {
       if (!isTransient(error)) this.hooks.fail(error as Error);
     } finally {

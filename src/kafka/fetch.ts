@@ -4,13 +4,14 @@
  */
 import { LogagentError } from "../errors.ts";
 import type { Log } from "../observe/log.ts";
-import type { KafkaClient } from "./client.ts";
+import type { ClusterMetadata, KafkaClient } from "./client.ts";
 import { DecodeError } from "./decode.ts";
 import { offsetBehind } from "./decode-batch.ts";
 import { codes, errorInfo, KafkaError } from "./errors.ts";
 import { type Assignment, nameOf, newPartition, type PartitionState } from "./fetch-partition.ts";
 import { type Fetched, FetchQueue } from "./fetch-queue.ts";
 import { moveIntoRange } from "./fetch-range.ts";
+import { afterRecreation } from "./fetch-recreated.ts";
 import { type FetchedPartition, type FetchLimits, fetchRequest, type IsolationLevel } from "./fetch-request.ts";
 import { FetchRetry } from "./fetch-retry.ts";
 import { ReceivePool } from "./receive-pool.ts";
@@ -61,6 +62,7 @@ export class Fetcher {
     this.log = log;
     this.retry = new FetchRetry(client, options.timeout, log, {
       topics: () => this.states.map(({ topic }) => topic),
+      refreshed: (metadata) => this.noteRecreated(metadata),
       fail: (error) => this.queue.fail(error),
       pumpIn: (milliseconds) => this.pumpIn(milliseconds),
     });
@@ -69,9 +71,14 @@ export class Fetcher {
   /** Adds partitions. Their topics' metadata must have been asked for with this client before. */
   assign(assignments: readonly Assignment[]): void {
     for (const item of assignments) {
-      if (item.offset < item.end) this.states.push(newPartition(item));
+      if (item.offset < item.end) this.states.push(newPartition(item, this.client.topicIdOf(item.topic)));
     }
     this.pump();
+  }
+
+  /** True for a partition that was assigned and is not read to its end. */
+  has(topic: string, partition: number): boolean {
+    return this.states.some((state) => state.topic === topic && state.partition === partition);
   }
 
   /** What was fetched next; null when every partition reached its end, or after `close`. Throws what ends the loop. */
@@ -173,7 +180,7 @@ export class Fetcher {
     };
     for (const part of partitions) {
       const state = byName.get(`${part.topic}/${part.partition}`);
-      if (!state) continue;
+      if (!state || (part.topicId !== null && part.topicId !== state.topicId)) continue;
       if (part.errorCode === 0) state.failures = 0;
       if (part.errorCode !== 0) await this.takeError(state, part);
       else if (part.preferredReplica >= 0) state.replica = part.preferredReplica;
@@ -218,6 +225,16 @@ export class Fetcher {
     const limit = this.options.isolation === "read-committed" ? part.lastStableOffset : part.highWatermark;
     if (state.end > limit || limit < 0) return;
     if (++state.emptyAnswers >= 2) state.offset = state.end;
+  }
+
+  private noteRecreated(metadata: ClusterMetadata): void {
+    if (this.queue.closed) return;
+    try {
+      this.states = afterRecreation(this.states, metadata, this.log);
+    } catch (error) {
+      this.queue.fail(error as Error);
+    }
+    this.queue.notify();
   }
 
   private async takeError(state: PartitionState, part: FetchedPartition): Promise<void> {

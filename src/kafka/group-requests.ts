@@ -45,6 +45,7 @@ export function joinGroup(membership: Membership, options: JoinOptions): ApiRequ
     name: "JoinGroup",
     key: 11,
     version: 5,
+    since: "2.3",
     timeout: options.rebalanceTimeout + 10_000,
     body(writer) {
       writer.string(membership.group).int32(options.sessionTimeout).int32(options.rebalanceTimeout);
@@ -77,6 +78,7 @@ export function syncGroup(
     name: "SyncGroup",
     key: 14,
     version: 3,
+    since: "2.3",
     body(writer) {
       writeMembership(writer, membership);
       writer.array([...assignments], ([memberId, partitions]) => {
@@ -96,6 +98,7 @@ export function heartbeat(membership: Membership): ApiRequest<number> {
     name: "Heartbeat",
     key: 12,
     version: 3,
+    since: "2.3",
     body(writer) {
       writeMembership(writer, membership);
     },
@@ -109,6 +112,7 @@ export function leaveGroup(membership: Membership): ApiRequest<number> {
     name: "LeaveGroup",
     key: 13,
     version: 3,
+    since: "2.4",
     timeout: 5000,
     body(writer) {
       writer.string(membership.group);
@@ -127,6 +131,7 @@ export function offsetCommit(
     name: "OffsetCommit",
     key: 8,
     version: 7,
+    since: "2.3",
     body(writer) {
       writeMembership(writer, membership);
       writer.array([...Map.groupBy(offsets, ({ topic }) => topic)], ([topic, items]) => {

@@ -1,4 +1,4 @@
-/** Where partitions begin and end, and the offset of a time: ListOffsets version 5, sent to each partition's leader. */
+/** Where partitions begin and end, and the offset of a time: ListOffsets, sent to each partition's leader. */
 import type { ApiRequest, KafkaClient } from "./client.ts";
 import { KafkaError } from "./errors.ts";
 import type { IsolationLevel } from "./fetch-request.ts";
@@ -52,25 +52,28 @@ export async function listOffsets(
   }));
 }
 
+/** Version 5, or of older brokers 2 (Kafka 0.11) to 4: https://kafka.apache.org/protocol.html#The_Messages_ListOffsets */
 function listOffsetsRequest(
   partitions: readonly TopicPartition[],
   query: OffsetQuery,
   isolation: IsolationLevel,
+  version = 5,
 ): ApiRequest<(ListedOffset & { errorCode: number })[]> {
   const timestamp = query === "start" ? earliest : query === "end" ? latest : query;
   const topics = Map.groupBy(partitions, ({ topic }) => topic);
   return {
     name: "ListOffsets",
     key: 2,
-    version: 5,
+    version,
+    older: (latest) => (latest < 2 ? null : listOffsetsRequest(partitions, query, isolation, latest)),
+    since: "0.11",
     body(writer) {
       writer.int32(-1).int8(isolation === "read-committed" ? 1 : 0);
       writer.array([...topics], ([topic, items]) => {
         writer.string(topic).array(items, ({ partition }) => {
-          writer
-            .int32(partition)
-            .int32(-1)
-            .int64(BigInt(Math.trunc(timestamp)));
+          writer.int32(partition);
+          if (version >= 4) writer.int32(-1);
+          writer.int64(BigInt(Math.trunc(timestamp)));
         });
       });
     },
@@ -84,7 +87,7 @@ function listOffsetsRequest(
           const errorCode = reader.int16();
           reader.int64();
           listed.push({ topic, partition, errorCode, offset: Number(reader.int64()) });
-          reader.int32();
+          if (version >= 4) reader.int32();
         });
       });
       return listed;

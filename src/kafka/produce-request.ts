@@ -1,5 +1,6 @@
 /**
- * Produce version 8, the last before the flexible ones with an error text per partition; transactions as before KIP-890:
+ * Produce version 8, the last before the flexible ones with an error text per partition, and for older brokers 3 (Kafka
+ * 0.11) to 7, whose requests are the same; transactions as before KIP-890:
  * https://kafka.apache.org/protocol.html#The_Messages_Produce
  */
 import type { BufferPool } from "./buffer-pool.ts";
@@ -50,11 +51,18 @@ export function produceRequest(
   return { request: withBody(body, headroom, options), release: () => pool.give(buffer) };
 }
 
-function withBody(body: Buffer, headroom: number, options: ProduceOptions): ApiRequest<ProduceResponse | undefined> {
+function withBody(
+  body: Buffer,
+  headroom: number,
+  options: ProduceOptions,
+  version = 8,
+): ApiRequest<ProduceResponse | undefined> {
   return {
     name: "Produce",
     key: 0,
-    version: 8,
+    version,
+    older: (latest) => (latest < 3 ? null : withBody(body, headroom, options, latest)),
+    since: "0.11",
     body,
     headroom,
     expectResponse: options.acks !== 0,
@@ -63,7 +71,7 @@ function withBody(body: Buffer, headroom: number, options: ProduceOptions): ApiR
       for (let topics = reader.int32(); topics > 0; topics--) {
         const topic = reader.string();
         for (let partitions = reader.int32(); partitions > 0; partitions--) {
-          results.set(partitionKey(topic, reader.int32()), partitionResult(reader));
+          results.set(partitionKey(topic, reader.int32()), partitionResult(reader, version));
         }
       }
       return { results, throttleMs: reader.int32() };
@@ -71,17 +79,23 @@ function withBody(body: Buffer, headroom: number, options: ProduceOptions): ApiR
   };
 }
 
-function partitionResult(reader: Reader): PartitionResult {
+function partitionResult(reader: Reader, version: number): PartitionResult {
   const code = reader.int16();
   const baseOffset = reader.int64();
   const logAppendTime = Number(reader.int64());
-  reader.int64();
-  let recordError: string | null = null;
+  if (version >= 5) reader.int64();
+  return { code, baseOffset, logAppendTime, message: version >= 8 ? errorText(reader) : null };
+}
+
+/** The broker's own words: of the batch, else of a record in it. */
+function errorText(reader: Reader): string | null {
+  let ofRecord: string | null = null;
   for (let errors = reader.int32(); errors > 0; errors--) {
     reader.int32();
-    recordError ||= reader.nullableString();
+    const text = reader.nullableString();
+    ofRecord ||= text;
   }
-  return { code, baseOffset, logAppendTime, message: reader.nullableString() ?? recordError };
+  return reader.nullableString() ?? ofRecord;
 }
 
 /** The request's fields right in front of the batch, in its headroom; null when they do not fit there. */

@@ -22,24 +22,29 @@ export interface GroupOffset extends TopicPartition {
   metadata: string | null;
 }
 
-/** InitProducerId v4 (KIP-360). `current` is null for a start or a take-over, else the epoch is bumped. */
+/**
+ * InitProducerId v4 (KIP-360), or of older brokers 0 to 3 for a start. `current` is null for a start or a take-over, else
+ * the epoch is bumped.
+ */
 export function initProducerId(
   transactionalId: string | null,
   timeoutMs: number,
   current: ProducerIdentity | null,
+  version = 4,
 ): ApiRequest<ProducerIdentity & { errorCode: number }> {
+  const flexible = version >= 2;
   return {
     name: "InitProducerId",
     key: 22,
-    version: 4,
-    flexible: true,
-    body: (w) =>
-      w
-        .compactString(transactionalId)
-        .int32(timeoutMs)
-        .int64(current?.id ?? -1n)
-        .int16(current?.epoch ?? -1)
-        .noTags(),
+    version,
+    flexible,
+    older: (latest) => (current ? null : initProducerId(transactionalId, timeoutMs, null, latest)),
+    body(w) {
+      if (flexible) w.compactString(transactionalId).int32(timeoutMs);
+      else w.string(transactionalId).int32(timeoutMs);
+      if (version >= 3) w.int64(current?.id ?? -1n).int16(current?.epoch ?? -1);
+      if (flexible) w.noTags();
+    },
     parse(r) {
       r.int32();
       return { errorCode: r.int16(), id: r.int64(), epoch: r.int16() };
@@ -58,6 +63,7 @@ export function addPartitionsToTxn(
     key: 24,
     version: 3,
     flexible: true,
+    since: "2.8",
     body(w) {
       transactionHeader(w, transactionalId, producer);
       w.compactArray([...byTopic(partitions)], ([topic, items]) =>
@@ -96,6 +102,7 @@ export function addOffsetsToTxn(
     key: 25,
     version: 3,
     flexible: true,
+    since: "2.8",
     body: (w) => transactionHeader(w, transactionalId, producer).compactString(group).noTags(),
     parse: throttleThenError,
   };
@@ -108,6 +115,7 @@ export function endTxn(transactionalId: string, producer: ProducerIdentity, comm
     key: 26,
     version: 3,
     flexible: true,
+    since: "2.8",
     body: (w) => transactionHeader(w, transactionalId, producer).boolean(commit).noTags(),
     parse: throttleThenError,
   };
@@ -125,6 +133,7 @@ export function txnOffsetCommit(
     key: 28,
     version: 3,
     flexible: true,
+    since: "2.5",
     body: (w) =>
       w
         .compactString(transactionalId)
@@ -170,6 +179,7 @@ export function offsetFetch(
     key: 9,
     version: 7,
     flexible: true,
+    since: "2.5",
     body: (w) =>
       w
         .compactString(group)

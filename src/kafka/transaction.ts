@@ -87,7 +87,7 @@ const contested: ReadonlySet<number> = new Set([
 ]);
 
 /** Errors of the program's own list that no wait mends. */
-const final: ReadonlySet<string> = new Set(["AUTHENTICATION", "AUTHORIZATION", "CONFIG", "BUG"]);
+const final: ReadonlySet<string> = new Set(["AUTHENTICATION", "AUTHORIZATION", "BROKER_REFUSED", "CONFIG", "BUG"]);
 
 export function createTransactionCoordinator(
   options: TransactionOptions,
@@ -221,7 +221,7 @@ async function sendOnce<T>(
     return await client.send(node, request);
   } catch (error) {
     const neverWritten = error instanceof ConnectionError && error.stage !== "open";
-    if (!once || neverWritten || error instanceof KafkaError) throw error;
+    if (!once || neverWritten || isFinal(error) || error instanceof KafkaError) throw error;
     throw new UnresolvedError(`${what}: the answer was lost: ${(error as Error).message}`, { cause: error });
   }
 }

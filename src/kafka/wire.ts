@@ -216,6 +216,12 @@ export class Reader {
     return this.compactNullableString() ?? "";
   }
 
+  /** A view, not a copy. */
+  compactNullableBytes(): Buffer | null {
+    const length = this.uvarint();
+    return length === 0 ? null : this.raw(length - 1);
+  }
+
   array<T>(read: () => T): T[] {
     return this.items(this.int32(), read);
   }

@@ -53,17 +53,17 @@ export async function consumeDirect(
   const stop = () => fetcher.close();
   signal.addEventListener("abort", stop, { once: true });
   const discovery = follows ? setInterval(() => void discover(), options.discoveryInterval ?? discoveryDefault) : null;
-  const known = new Set(partitions.map(({ topic, partition }) => `${topic}/${partition}`));
 
   const discover = async () => {
     try {
       const found = partitionsOf(await findTopics(client, options.selection), options.partitions);
-      const fresh = found.filter(({ topic, partition }) => !known.has(`${topic}/${partition}`));
+      const fresh = found.filter(({ topic, partition }) => !fetcher.has(topic, partition));
       if (fresh.length === 0) return;
-      for (const { topic, partition } of fresh) known.add(`${topic}/${partition}`);
       // What appeared while following is new as a whole.
       const starts = await listOffsets(client, fresh, "start", isolation, options.timeout);
-      fetcher.assign(starts.map((item) => ({ ...item, end: Number.POSITIVE_INFINITY })));
+      // Another look may have been faster.
+      const missing = starts.filter(({ topic, partition }) => !fetcher.has(topic, partition));
+      fetcher.assign(missing.map((item) => ({ ...item, end: Number.POSITIVE_INFINITY })));
     } catch (error) {
       log.debug(`looking for new partitions: ${(error as Error).message}`);
     }
