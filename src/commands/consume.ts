@@ -93,7 +93,12 @@ export default defineCommand({
     },
     rack: { type: "string", value: "ID", description: "Read from replicas in this rack where brokers allow it" },
     fetchMinBytes: { type: "size", default: 1, description: "Brokers wait for so much before they answer" },
-    fetchMaxBytes: { type: "size", default: 4 * 1024 * 1024, min: 1024, description: "Size of one answer" },
+    fetchMaxBytes: {
+      type: "size",
+      default: 4 * 1024 * 1024,
+      min: 1024,
+      description: "Bytes asked for at a time, of all brokers together",
+    },
     fetchMaxWait: { type: "duration", default: 500, description: "Longest time brokers wait for --fetch-min-bytes" },
   },
   words: { name: "TOPIC", many: true },

@@ -41,7 +41,7 @@ export const fetchDefaults: FetchOptions = {
   timeout: Number.POSITIVE_INFINITY,
 };
 
-/** Responses below this many bytes are not worth a buffer of the pool. */
+/** Responses below this many bytes are not worth a buffer of the pool; a reader that gets them has caught up. */
 const smallResponse = 64 << 10;
 
 export class Fetcher {
@@ -120,10 +120,11 @@ export class Fetcher {
     const ready = this.states.filter((state) => state.readyAt <= now);
     let waitFor = Number.POSITIVE_INFINITY;
     for (const { readyAt } of this.states) if (readyAt > now) waitFor = Math.min(waitFor, readyAt - now);
-    for (const [node, states] of Map.groupBy(ready, (state) => this.nodeOf(state))) {
+    const byNode = Map.groupBy(ready, (state) => this.nodeOf(state));
+    for (const [node, states] of byNode) {
       if (node < 0)
         this.retry.later(states, new LogagentError("BROKER_UNAVAILABLE", `${nameOf(states)} has no leader`));
-      else if (!this.busy.has(node)) void this.fetch(node, states);
+      else if (!this.busy.has(node)) void this.fetch(node, states, byNode.size);
     }
     if (waitFor < Number.POSITIVE_INFINITY) this.pumpIn(waitFor);
   }
@@ -137,17 +138,23 @@ export class Fetcher {
     return state.replica >= 0 ? state.replica : (this.client.leaderOf(state.topic, state.partition) ?? -1);
   }
 
-  private async fetch(node: number, states: PartitionState[]): Promise<void> {
+  /** Many brokers share the bytes that may be under way, so that memory does not grow with the cluster. */
+  private async fetch(node: number, states: PartitionState[], brokers: number): Promise<void> {
     this.busy.add(node);
     const { options, pool } = this;
     let buffer: Buffer | null = null;
     const receiveInto = (bytes: number) => {
-      if (bytes < smallResponse) return Buffer.allocUnsafeSlow(bytes);
+      if (bytes < smallResponse) {
+        pool.clear();
+        return Buffer.allocUnsafeSlow(bytes);
+      }
       buffer = pool.take(bytes);
       return buffer;
     };
     try {
-      const request = fetchRequest(states, options.isolation, options, options.rack, options.requestTimeout);
+      const share = Math.max(Math.ceil(options.maxBytes / brokers), Math.min(options.maxBytes, options.partitionBytes));
+      const limits = { ...options, maxBytes: share };
+      const request = fetchRequest(states, options.isolation, limits, options.rack, options.requestTimeout);
       const response = await this.client.send(node, { ...request, receiveInto });
       if (this.queue.closed) return;
       if (response.errorCode !== 0) throw new KafkaError(response.errorCode, `fetching from broker ${node}`);

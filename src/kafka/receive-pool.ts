@@ -11,7 +11,7 @@ export class ReceivePool {
   private readonly most: number;
 
   /** `most` buffers are kept while nobody uses them. */
-  constructor(most = 2) {
+  constructor(most = 3) {
     this.most = most;
   }
 
@@ -22,6 +22,11 @@ export class ReceivePool {
     // One that is too small now would be so again.
     this.idle.pop();
     return Buffer.allocUnsafeSlow(Math.ceil(bytes / step) * step);
+  }
+
+  /** Lets go of what nobody uses. */
+  clear(): void {
+    this.idle.length = 0;
   }
 
   /** Nobody reads or writes the buffer any more. */
