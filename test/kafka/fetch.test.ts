@@ -4,7 +4,7 @@ import { Kafka, logLevel, type Producer } from "kafkajs";
 import type { KafkaClient } from "../../src/kafka/client.ts";
 import { createClient } from "../../src/kafka/connect.ts";
 import { RecordSetReader } from "../../src/kafka/decode.ts";
-import { Fetcher, type FetchOptions, fetchDefaults } from "../../src/kafka/fetch.ts";
+import { type Fetched, Fetcher, type FetchOptions, fetchDefaults } from "../../src/kafka/fetch.ts";
 import { type Fields, type Log, silentLog } from "../../src/observe/log.ts";
 import { waitFor } from "../support/wait.ts";
 import { type KafkaCluster, startKafka, uniqueTopic } from "./broker.ts";
@@ -202,3 +202,42 @@ test("a position behind the end of the log: on from its end", async () => {
   expect(follower.values[2]?.map((value) => value.split(":")[0])).toEqual(["10", "11", "12", "13", "14"]);
   await follower.close();
 });
+
+test("records stay until they are released, and then their memory is used again", async () => {
+  const topic = await cluster.createTopic(uniqueTopic("fetch"), partitions);
+  for (let i = 0; i < 30; i++) await write(topic, i * 200, 200);
+  const valuesOf = (part: Fetched) => {
+    const reader = new RecordSetReader(part.records, part);
+    const values: string[] = [];
+    for (let block = reader.next(); block; block = reader.next()) {
+      for (let i = 0; i < block.count; i++) values.push(String(block.value(i)).split(":")[0] as string);
+    }
+    return values;
+  };
+  const expected = Array.from({ length: 6000 }, (_, i) => `${i}`);
+  const all: string[][] = Array.from({ length: partitions }, () => expected);
+  const readAll = async (use: (part: Fetched) => void) => {
+    const follower = new Follower({ maxBytes: 300_000, partitionBytes: 100_000 });
+    await waitFor("metadata", () => follower.client.metadata([topic]));
+    follower.fetcher.assign(all.map((_, partition) => ({ topic, partition, offset: 0, end: 6000 })));
+    for (let part = await follower.fetcher.next(); part; part = await follower.fetcher.next()) use(part);
+    await follower.close();
+  };
+
+  const held: Fetched[] = [];
+  await readAll((part) => held.push(part));
+  const late: string[][] = all.map(() => []);
+  for (const part of held) late[part.partition]?.push(...valuesOf(part));
+  expect(late).toEqual(all);
+
+  const buffers = new Set<ArrayBufferLike>();
+  const early: string[][] = all.map(() => []);
+  await readAll((part) => {
+    if (part.records.length >= 64 << 10) buffers.add(part.records.buffer);
+    early[part.partition]?.push(...valuesOf(part));
+    part.release();
+  });
+  expect(early).toEqual(all);
+  expect(held.length).toBeGreaterThan(10);
+  expect(buffers.size).toBeLessThanOrEqual(4);
+}, 30_000);
