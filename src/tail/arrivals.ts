@@ -60,8 +60,9 @@ export class Arrivals {
 
   #rename(file: FollowedFile, path: string, stat: Stat): void {
     const { registry } = this.#context;
-    if (file.path !== path)
-      this.#context.event("info", "file-renamed", `${file.path} is now ${path}`, { path, file: file.id });
+    // Said, and counted, when the name was seen to lead elsewhere, if it was.
+    const name = file.attached ? "file-renamed" : "file-found-again";
+    if (file.path !== path) this.#context.event("info", name, `${file.path} is now ${path}`, { path, file: file.id });
     if (file.size === 0 && file.read === 0 && stat.size > 0)
       file.after = this.generations(file.after, file.path, file.lastLook, stat.mtime);
     registry.attach(file, path);
@@ -119,9 +120,10 @@ export class Arrivals {
   }
 
   /** Forgets which paths are copies where they or their originals changed: the next walk reports them anew. */
-  dropStaleCopies(): void {
+  dropStaleCopies(where: "local" | "network"): void {
     const { registry, fs } = this.#context;
     for (const copy of [...registry.copies.values()]) {
+      if (fs.traits(copy.path).network !== (where === "network")) continue;
       const stat = tryStat(fs, copy.path);
       if (stat === undefined) continue;
       const same =
@@ -140,11 +142,13 @@ export class Arrivals {
   }
 
   /** Looks for generations at paths that lead nowhere, where their directory changed. */
-  reviewMissing(): void {
+  reviewMissing(where: "local" | "network"): void {
     const { registry, fs, clock } = this.#context;
+    if (registry.missing.size === 0) return;
     const entries = [...registry.missing].slice(-missingPaths);
     const changed = new Map<string, boolean>();
     for (const [path, { file, since }] of entries) {
+      if (fs.traits(path).network !== (where === "network")) continue;
       const directory = directoryOf(path);
       if (!changed.has(directory)) {
         const stat = tryStat(fs, directory);

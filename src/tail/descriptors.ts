@@ -3,19 +3,22 @@ import { codecOf, openCompressed } from "./compressed.ts";
 import type { FollowedFile } from "./file.ts";
 import { errorCode, type Fs } from "./fs.ts";
 import { readFully, sameFile } from "./identity.ts";
+import { Openings, RemoteSource } from "./remote.ts";
 import { looksCompressed } from "./siblings.ts";
 import { PlainSource, type Source } from "./source.ts";
 
 /** Files looked at before an eviction gives up. */
 const evictionTries = 256;
 
-export type Opened = "open" | "missing" | "other" | "full";
+/** "later": the server is asked, `wake` tells when it answered. */
+export type Opened = "open" | "missing" | "other" | "full" | "later";
 
 export class Descriptors {
   readonly #fs: Fs;
   readonly #wake: (file: FollowedFile) => void;
   /** Least recently used first. */
   readonly #open = new Set<FollowedFile>();
+  readonly #openings: Openings;
   #limit: number;
 
   /** `wake` hears of sources that have something to read again. */
@@ -23,6 +26,7 @@ export class Descriptors {
     this.#fs = fs;
     this.#limit = Math.max(1, limit);
     this.#wake = wake;
+    this.#openings = new Openings(fs, wake);
   }
 
   get count(): number {
@@ -42,7 +46,9 @@ export class Descriptors {
     if (file.attached && !file.awaited && !this.makeRoom()) return "full";
     let fd: number | null;
     try {
-      fd = this.#fs.open(file.path);
+      const asked = this.#fs.traits(file.path).network ? this.#openings.ask(file) : this.#fs.open(file.path);
+      if (asked === "later") return "later";
+      fd = asked;
     } catch (error) {
       const code = errorCode(error);
       if (code !== "EMFILE" && code !== "ENFILE") throw error;
@@ -94,9 +100,11 @@ export class Descriptors {
     to.source = from.source;
     from.source = null;
     if (this.#open.delete(from) && to.source) this.#open.add(to);
+    if (to.source instanceof RemoteSource) to.source.owner = to;
   }
 
   close(file: FollowedFile): void {
+    this.#openings.drop(file);
     this.#open.delete(file);
     file.source?.close();
     file.source = null;
@@ -107,7 +115,9 @@ export class Descriptors {
     file.codec = codec;
     file.source = codec
       ? openCompressed(this.#fs, fd, codec, size || this.#fs.fstat(fd).size, () => this.#wake(file))
-      : new PlainSource(this.#fs, fd);
+      : this.#fs.traits(file.path).network
+        ? new RemoteSource(this.#fs, fd, file, this.#wake)
+        : new PlainSource(this.#fs, fd);
     this.#open.add(file);
   }
 
@@ -123,7 +133,7 @@ export class Descriptors {
       if (tries-- === 0) break;
       if (!file.attached || !file.settledAll || file.queued || !file.drained || !(file.source instanceof PlainSource))
         continue;
-      const stat = this.#fs.fstat(file.source.fd);
+      const stat = file.source instanceof RemoteSource ? file : this.#fs.fstat(file.source.fd);
       if (stat.size !== (whole ? file.read : file.size) || stat.links === 0) continue;
       this.close(file);
       return true;

@@ -1,8 +1,10 @@
 /** Finds the paths an input's patterns match: a pruned walk of its own, apart from polling. */
 import type { DirEntry, Fs, Stat } from "./fs.ts";
 import { foundBy, type Glob, hasMagic, matchName, parseGlob, pathMatcher } from "./glob.ts";
+import { reach } from "./remote.ts";
 
-type Request = { kind: "stat"; path: string } | { kind: "readdir"; path: string };
+/** "file": what it holds will be looked at. */
+type Request = { kind: "stat" | "readdir"; path: string } | { kind: "file"; path: string; named: boolean };
 type Walk = Generator<Request, void, Stat | DirEntry[] | null | Error>;
 
 export interface Found {
@@ -30,6 +32,8 @@ export class Discovery {
   readonly #targets: Target[] = [];
   readonly #excluded: (path: string) => boolean;
   readonly #included: (path: string) => boolean;
+  /** Files whose server was asked and has not answered. */
+  readonly #reaching = new Set<string>();
 
   constructor(fs: Fs, paths: readonly string[], exclude: readonly string[]) {
     this.#fs = fs;
@@ -63,49 +67,75 @@ export class Discovery {
 
   /**
    * Walks all targets. `known` paths are skipped without a stat, all others are reported: returned at once, or handed to
-   * `later` where a network file system is in the way. `trouble` hears of what could not be read; that is never "gone".
+   * `later`, bit by bit, where a network file system is in the way; `pending` ends with the last of them. What a server
+   * does not tell within `patience` is reported alone. `trouble` hears of what could not be read; that is never "gone".
    */
-  scan(known: Known, trouble: Trouble, later: (found: Found[]) => void): { found: Found[]; pending: Promise<void>[] } {
+  scan(
+    known: Known,
+    trouble: Trouble,
+    later: (found: Found[]) => void,
+    patience: () => Promise<void>,
+  ): { found: Found[]; pending: Promise<void>[] } {
     const all: Found[] = [];
     const pending: Promise<void>[] = [];
     for (const target of this.#targets) {
       if (target.busy) continue;
       const found: Found[] = [];
       target.directories = new Set();
+      const files = new RemoteFiles(this.#fs, this.#reaching, trouble, (one) => found.push(one));
       const walk = this.#drive(
         this.#walk(target, known, (one) => found.push(one), trouble),
+        files,
         undefined,
       );
-      if (walk === null) all.push(...found);
+      if (walk === null && files.asked.length === 0) all.push(...found);
       else {
-        target.busy = true;
-        const end = () => {
-          target.busy = false;
-          later(found);
-        };
-        pending.push(walk.then(end));
+        target.busy = walk !== null;
+        pending.push(this.#finish(target, walk, files, found, later, patience));
       }
     }
     return { found: all, pending };
   }
 
-  #drive(walk: Walk, answer: Stat | DirEntry[] | null | Error | undefined): Promise<void> | null {
+  async #finish(
+    target: Target,
+    walk: Promise<void> | null,
+    files: RemoteFiles,
+    found: Found[],
+    later: (found: Found[]) => void,
+    patience: () => Promise<void>,
+  ): Promise<void> {
+    await walk;
+    target.busy = false;
+    const all = Promise.all(files.asked);
+    await Promise.race([all, patience()]);
+    later(found.splice(0));
+    files.found = (one) => later([one]);
+    await all;
+  }
+
+  #drive(walk: Walk, files: RemoteFiles, answer: Stat | DirEntry[] | null | Error | undefined): Promise<void> | null {
     let step = walk.next(answer as Stat);
     while (!step.done) {
       const { kind, path } = step.value;
       let result: Stat | DirEntry[] | null | Error;
       try {
         if (this.#fs.traits(path).network) {
+          if (step.value.kind === "file") {
+            files.ask(path, step.value.named);
+            step = walk.next(null);
+            continue;
+          }
           const later: Promise<Stat | DirEntry[] | null> =
             kind === "stat" ? this.#fs.statLater(path) : this.#fs.readdirLater(path);
           return later
             .then(
-              (value) => this.#drive(walk, value),
-              (error) => this.#drive(walk, asError(error)),
+              (value) => this.#drive(walk, files, value),
+              (error) => this.#drive(walk, files, asError(error)),
             )
             .then(() => undefined);
         }
-        result = kind === "stat" ? this.#fs.stat(path) : this.#fs.readdir(path);
+        result = kind === "readdir" ? this.#fs.readdir(path) : this.#fs.stat(path);
       } catch (error) {
         result = asError(error);
       }
@@ -125,11 +155,9 @@ export class Discovery {
       if (seen.has(path)) return;
       seen.add(path);
       if (known(path)) return;
-      const stat = yield { kind: "stat", path };
+      const stat = yield { kind: "file", path, named };
       if (stat instanceof Error) trouble(path, stat);
-      else if (stat !== null && !Array.isArray(stat)) {
-        if (stat.kind === "file" || (named && stat.kind === "fifo")) found({ path, stat, named });
-      }
+      else if (stat !== null && !Array.isArray(stat) && isLog(stat, named)) found({ path, stat, named });
     };
     if (glob === null) {
       const slash = wanted.lastIndexOf("/");
@@ -186,6 +214,43 @@ export class Discovery {
       }
     }
   }
+}
+
+/** Files of one walk that are asked for at once, so that one that hangs holds up no other. */
+class RemoteFiles {
+  readonly asked: Promise<void>[] = [];
+  found: (found: Found) => void;
+  readonly #fs: Fs;
+  readonly #reaching: Set<string>;
+  readonly #trouble: Trouble;
+
+  constructor(fs: Fs, reaching: Set<string>, trouble: Trouble, found: (found: Found) => void) {
+    this.#fs = fs;
+    this.#reaching = reaching;
+    this.#trouble = trouble;
+    this.found = found;
+  }
+
+  ask(path: string, named: boolean): void {
+    if (this.#reaching.has(path)) return;
+    this.#reaching.add(path);
+    this.asked.push(this.#reach(path, named));
+  }
+
+  async #reach(path: string, named: boolean): Promise<void> {
+    try {
+      const stat = await reach(this.#fs, path);
+      if (stat !== null && isLog(stat, named)) this.found({ path, stat, named });
+    } catch (error) {
+      this.#trouble(path, error);
+    } finally {
+      this.#reaching.delete(path);
+    }
+  }
+}
+
+function isLog({ kind }: Stat, named: boolean): boolean {
+  return kind === "file" || (named && kind === "fifo");
 }
 
 /** The segment indexes at which a walk goes on behind `name`; the number of segments: the name itself is a match. */

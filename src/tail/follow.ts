@@ -123,7 +123,8 @@ export function adopt(context: Context, file: FollowedFile, { path, stat }: Sibl
     file: file.id,
   });
   if (!file.complete) {
-    if (!file.attached && probe(context, () => descriptors.open(file)) !== "open") return false;
+    const opened = file.attached ? "open" : probe(context, () => descriptors.open(file));
+    if (opened !== "open" && opened !== "later") return false;
     context.enqueue(file);
   }
   context.schedule(file, context.options.pollMin);

@@ -1,12 +1,9 @@
 /** The file system as the tailer uses it: injected, so that simulations are deterministic and faults can be played. */
 import {
-  type BigIntStats,
   closeSync,
   constants,
   fstatSync,
   openSync,
-  promises,
-  read,
   readdirSync,
   readSync,
   realpathSync,
@@ -14,6 +11,7 @@ import {
   statSync,
   watch,
 } from "node:fs";
+import { CallThreads, type RawStat } from "./call-threads.ts";
 import { mountTraits, type Traits } from "./mounts.ts";
 
 export type FileKind = "file" | "directory" | "fifo" | "other";
@@ -40,15 +38,17 @@ export interface DirEntry {
 /** All calls throw the system's error, except that a name that does not exist is null. */
 export interface Fs {
   stat(path: string): Stat | null;
-  /** The same without blocking the process: for file systems whose server may be gone. */
+  /** The same without blocking anything else: for file systems whose server may be away. */
   statLater(path: string): Promise<Stat | null>;
   fstat(fd: number): Stat;
   /** Opens for reading, never blocks. */
   open(path: string): number | null;
+  openLater(path: string): Promise<{ fd: number; stat: Stat } | null>;
   close(fd: number): void;
   /** Reads at `position` (null: the next bytes of a FIFO); 0 at the end, -1 when a FIFO has nothing now. */
   read(fd: number, target: Uint8Array, offset: number, length: number, position: number | null): number;
-  readLater(fd: number, target: Uint8Array, offset: number, length: number, position: number): Promise<number>;
+  /** Fewer bytes than `length`: the end. `path` tells whose server is asked. */
+  readLater(path: string, fd: number, length: number, position: number): Promise<Uint8Array>;
   readdir(path: string): DirEntry[] | null;
   readdirLater(path: string): Promise<DirEntry[] | null>;
   realpath(path: string): string | null;
@@ -67,7 +67,7 @@ export const nodeFs: Fs = {
   },
   async statLater(path) {
     try {
-      return convert(await promises.stat(path, { bigint: true }));
+      return convert(await threadsOf(path).call("stat", path));
     } catch (error) {
       return nullIfMissing(error);
     }
@@ -75,7 +75,15 @@ export const nodeFs: Fs = {
   fstat: (fd) => convert(fstatSync(fd, { bigint: true })),
   open(path) {
     try {
-      return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | (constants.O_NOCTTY ?? 0));
+      return openSync(path, openFlags);
+    } catch (error) {
+      return nullIfMissing(error);
+    }
+  },
+  async openLater(path) {
+    try {
+      const { fd, stat } = await threadsOf(path).call("open", path, openFlags);
+      return { fd, stat: convert(stat) };
     } catch (error) {
       return nullIfMissing(error);
     }
@@ -90,10 +98,7 @@ export const nodeFs: Fs = {
       throw error;
     }
   },
-  readLater: (fd, target, offset, length, position) =>
-    new Promise((resolve, reject) => {
-      read(fd, target, offset, length, position, (error, n) => (error ? reject(error) : resolve(n)));
-    }),
+  readLater: (path, fd, length, position) => threadsOf(path).call("read", fd, length, position),
   readdir(path) {
     try {
       return readdirSync(path, { withFileTypes: true }).map(entry);
@@ -103,7 +108,7 @@ export const nodeFs: Fs = {
   },
   async readdirLater(path) {
     try {
-      return (await promises.readdir(path, { withFileTypes: true })).map(entry);
+      return await threadsOf(path).call("readdir", path);
     } catch (error) {
       return nullIfMissing(error);
     }
@@ -127,6 +132,20 @@ export const nodeFs: Fs = {
   traits: mountTraits,
 };
 
+const openFlags = constants.O_RDONLY | constants.O_NONBLOCK | (constants.O_NOCTTY ?? 0);
+const threads = new Map<string, CallThreads>();
+
+/** Each mount has threads of its own: a server that is away holds up only what is on it. */
+function threadsOf(path: string): CallThreads {
+  const mount = mountTraits(path).mount ?? "";
+  let found = threads.get(mount);
+  if (!found) {
+    found = new CallThreads();
+    threads.set(mount, found);
+  }
+  return found;
+}
+
 /** The system's error code ("ENOENT", …) or "". */
 export function errorCode(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
@@ -138,9 +157,15 @@ function nullIfMissing(error: unknown): null {
   throw error;
 }
 
-function convert(stat: BigIntStats): Stat {
+function kindOfMode(mode: number): FileKind {
+  const type = mode & constants.S_IFMT;
+  if (type === constants.S_IFREG) return "file";
+  return type === constants.S_IFDIR ? "directory" : type === constants.S_IFIFO ? "fifo" : "other";
+}
+
+function convert(stat: RawStat): Stat {
   return {
-    kind: kindOf(stat),
+    kind: kindOfMode(Number(stat.mode)),
     dev: Number(stat.dev),
     ino: stat.ino,
     birth: stat.birthtimeNs > 0n ? stat.birthtimeNs : 0n,

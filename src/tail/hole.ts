@@ -10,7 +10,10 @@ export function passHole({ file, source, report, buffer }: Reading, known: numbe
   let at = Math.max(file.read + known, file.holeScanned);
   for (;;) {
     const n = source.read(block, 0, Math.min(block.length, file.limit - at), at);
-    if (n < 0) return "later";
+    if (n < 0) {
+      file.holeScanned = at;
+      return "later";
+    }
     if (n === 0) {
       file.holeScanned = at;
       return "end";

@@ -6,6 +6,8 @@ export interface Traits {
   network: boolean;
   /** Inode numbers and birth times mean something: a different one is a different file. */
   stable: boolean;
+  /** Where the file system is mounted: files of one server wait together. */
+  mount?: string;
 }
 
 const network =
@@ -62,7 +64,7 @@ export function parseMounts(text: string): { point: string; traits: Traits }[] {
       ?.split(" ")[4]
       ?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
     const type = right?.split(" ")[0];
-    if (point && type) points.set(point, traitsOf(type));
+    if (point && type) points.set(point, { ...traitsOf(type), mount: point });
   }
   return [...points].map(([point, traits]) => ({ point, traits }));
 }

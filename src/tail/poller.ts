@@ -13,15 +13,12 @@ const sliceSize = 1000;
 const namedFor = 50;
 /** Milliseconds between looks at an idle file whose changes events tell, if `pollMax` is not longer. */
 const watchedMax = 8000;
-/** Looks at network file systems under way at a time: each may hold a thread for ever. */
-const maxLooking = 2;
 
 export class Poller {
   readonly #context: Context;
   readonly #rotation: Rotation;
   readonly #heap = new CheckHeap<FollowedFile>();
   readonly #lookingAt = new Set<FollowedFile>();
-  #looking = 0;
 
   constructor(context: Context, rotation: Rotation) {
     this.#context = context;
@@ -120,13 +117,11 @@ export class Poller {
 
   /** The server may be away: the look must not stop the other files. */
   #lookLater(file: FollowedFile): void {
-    if (file.looking || this.#looking >= maxLooking) return;
+    if (file.looking) return;
     file.looking = true;
-    this.#looking++;
     const path = file.path;
     const done = (f: () => void) => {
       file.looking = false;
-      this.#looking--;
       if (file.gone || file.path !== path) return;
       try {
         f();

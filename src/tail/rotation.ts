@@ -124,7 +124,7 @@ export class Rotation {
     }
     if (sibling) {
       if (file.size === 0 && file.read === 0) this.appeared(file, file.path, sibling.stat.mtime);
-      this.#context.event("info", "file-renamed", `${file.path} is now ${sibling.path}`, {
+      this.#context.event("info", "file-found-again", `${file.path} is now ${sibling.path}`, {
         path: sibling.path,
         file: file.id,
       });

@@ -12,6 +12,8 @@ const longest = 4000;
 const gap = 20;
 /** Milliseconds the start waits for file systems whose server may be away. */
 const patience = 5000;
+/** Milliseconds in which a server mostly tells of all files of a walk, so that they are taken in the order of age. */
+const answerTime = 1000;
 
 export class Scout {
   readonly #context: Context;
@@ -77,23 +79,32 @@ export class Scout {
     const { registry, discovery, options, clock } = this.#context;
     const known = (path: string) => registry.byPath.has(path) || registry.copies.has(path);
     this.#wanted = false;
-    this.#arrivals.dropStaleCopies();
+    this.#arrivals.dropStaleCopies("local");
     const first = this.#arrivals.firstScan;
     const { found, pending } = discovery.scan(
       known,
       (path, error) => this.#trouble(path, error),
       (late) => {
-        this.#pending--;
+        // The server has just answered: what else is to be asked of it is asked now.
+        this.#arrivals.dropStaleCopies("network");
         this.#arrivals.firstScan = first;
         this.#take(late);
         this.#arrivals.firstScan = false;
+        if (options.reopen) this.#arrivals.reviewMissing("network");
         this.#watch.set(discovery.directories);
         this.#wake();
       },
+      () => new Promise((resolve) => clock.after(answerTime, resolve)),
     );
-    this.#pending += pending.length;
+    for (const one of pending) {
+      this.#pending++;
+      one.then(() => {
+        this.#pending--;
+        this.#wake();
+      });
+    }
     const changes = this.#take(found);
-    if (options.reopen && registry.missing.size > 0) this.#arrivals.reviewMissing();
+    if (options.reopen) this.#arrivals.reviewMissing("local");
     this.#watch.set(discovery.directories);
     this.#last = clock.monotonic();
     const cost = this.#last - now;

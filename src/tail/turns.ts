@@ -4,6 +4,7 @@ import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
 import type { Poller } from "./poller.ts";
 import { Reader, type ReadResult } from "./reader.ts";
+import { RemoteSource } from "./remote.ts";
 import type { Rotation } from "./rotation.ts";
 import { PlainSource } from "./source.ts";
 
@@ -77,6 +78,7 @@ export class Turns {
 
   #opened(file: FollowedFile): boolean {
     const opened = this.#context.descriptors.open(file);
+    if (opened === "later") return false;
     if (opened === "missing" || opened === "other") {
       if (file.attached) this.#context.look(file);
       else this.#rotation.search(file);
@@ -155,5 +157,6 @@ export class Turns {
 
 /** Was it empty when last seen? Then the look comes before the read: what came before this may be left only in a copy. */
 function unseenContent({ attached, size, read, source }: FollowedFile): boolean {
+  if (source instanceof RemoteSource) return false; // its size is what looks tell
   return attached && size === 0 && read === 0 && source instanceof PlainSource && source.size() > 0;
 }

@@ -25,6 +25,7 @@ function scan(files: string[], patterns: string[], exclude: string[] = [], links
         throw new Error(path, { cause: error });
       },
       () => {},
+      () => Promise.resolve(),
     );
     const found = [...new Set(result.found.map(({ path }) => path.slice(dir.length + 1)))];
     for (const path of found) expect(discovery.matches(join(dir, path))).toBe(true);

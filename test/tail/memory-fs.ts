@@ -110,8 +110,14 @@ export class MemoryFs implements Fs {
     return n;
   }
 
-  async readLater(fd: number, target: Uint8Array, offset: number, length: number, position: number): Promise<number> {
-    return this.read(fd, target, offset, length, position);
+  async openLater(path: string): Promise<{ fd: number; stat: Stat } | null> {
+    const fd = this.open(path);
+    return fd === null ? null : { fd, stat: this.fstat(fd) };
+  }
+
+  async readLater(_path: string, fd: number, length: number, position: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    return bytes.subarray(0, this.read(fd, bytes, 0, length, position));
   }
 
   readdir(path: string): DirEntry[] | null {

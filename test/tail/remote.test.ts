@@ -1,0 +1,167 @@
+/** Files on a server that may be away: whatever call hangs, the other files go on. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import {
+  appendFileSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CallThreads } from "../../src/tail/call-threads.ts";
+import { type Fs, nodeFs } from "../../src/tail/fs.ts";
+import { Follower } from "./follower.ts";
+
+let dir: string;
+let follower: Follower | null = null;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "logagent-remote-"));
+  mkdirSync(join(dir, "nfs"));
+});
+afterEach(() => {
+  follower?.tailer.close();
+  follower = null;
+  rmSync(dir, { recursive: true, force: true });
+});
+
+type Later = "statLater" | "openLater" | "readLater";
+
+/** A network file system on which one call for one path hangs while `hanging`; it must never be asked without waiting. */
+function remote(path: string, call: Later) {
+  const state = { hanging: true, hung: 0, release: () => {} };
+  const released = new Promise<void>((resolve) => {
+    state.release = () => {
+      state.hanging = false;
+      resolve();
+    };
+  });
+  const wait = async (wanted: Later, name: string) => {
+    if (!state.hanging || wanted !== call || name !== path) return;
+    state.hung++;
+    await released;
+  };
+  const forbidden = (name: string) => {
+    if (state.hanging && name === path) throw new Error(`${name} was asked for without waiting`);
+  };
+  const fs: Fs = {
+    ...nodeFs,
+    traits: (name) => (name.startsWith(join(dir, "nfs")) ? { network: true, stable: false } : nodeFs.traits(name)),
+    async statLater(name) {
+      await wait("statLater", name);
+      return nodeFs.statLater(name);
+    },
+    async openLater(name) {
+      await wait("openLater", name);
+      return nodeFs.openLater(name);
+    },
+    async readLater(name, fd, length, position) {
+      await wait("readLater", name);
+      return nodeFs.readLater(name, fd, length, position);
+    },
+    stat(name) {
+      forbidden(name);
+      return nodeFs.stat(name);
+    },
+    open(name) {
+      forbidden(name);
+      return nodeFs.open(name);
+    },
+  };
+  return { fs, state };
+}
+
+for (const call of ["statLater", "openLater", "readLater"] as const) {
+  test(`a new file whose ${call} hangs stops no other file, and is read when the server answers`, async () => {
+    const hung = join(dir, "nfs/hung.log");
+    const other = join(dir, "nfs/other.log");
+    const local = join(dir, "local.log");
+    for (const path of [hung, other, local]) writeFileSync(path, `${path} 1\n`);
+    const { fs, state } = remote(hung, call);
+    follower = new Follower({ paths: [join(dir, "nfs/*.log"), local], from: "beginning" }, fs);
+    void follower.restart();
+    await follower.lines(2);
+    for (const path of [other, local]) appendFileSync(path, `${path} 2\n`);
+    await follower.lines(4);
+    const late = join(dir, "nfs/late.log");
+    writeFileSync(late, `${late} 1\n`);
+    await follower.lines(5);
+    expect(state.hung).toBe(1);
+    expect(follower.seen.some((line) => line.startsWith(hung))).toBe(false);
+    state.release();
+    await follower.lines(6);
+    await follower.quiet(50);
+    expect(follower.seen.toSorted()).toEqual(
+      [`${hung} 1`, `${late} 1`, `${local} 1`, `${local} 2`, `${other} 1`, `${other} 2`].sort(),
+    );
+  });
+
+  test(`a followed file whose ${call} hangs stops no other file, and goes on when the server answers`, async () => {
+    const hung = join(dir, "nfs/hung.log");
+    const other = join(dir, "nfs/other.log");
+    for (const path of [hung, other]) writeFileSync(path, `${path} 1\n`);
+    const { fs, state } = remote(hung, call);
+    state.hanging = false;
+    follower = await Follower.start({ paths: [hung, other], from: "beginning", maxOpenFiles: 1 }, fs);
+    await follower.lines(2);
+    await follower.quiet(30);
+    state.hanging = true;
+    for (let i = 2; i < 20; i++) for (const path of [hung, other]) appendFileSync(path, `${path} ${i}\n`);
+    await follower.until(
+      () => state.hung > 0,
+      () => "a call that hangs",
+    );
+    await follower.until(
+      () => follower!.seen.filter((line) => line.startsWith(other)).length === 19,
+      () => "the other file's lines",
+    );
+    state.release();
+    await follower.lines(38);
+    await follower.quiet(30);
+    const of = (path: string) => follower!.seen.filter((line) => line.startsWith(path));
+    for (const path of [hung, other])
+      expect(of(path)).toEqual(Array.from({ length: 19 }, (_, i) => `${path} ${i + 1}`));
+  });
+}
+
+test("a network file that is renamed, truncated and filled with NULs is read as others are", async () => {
+  const path = join(dir, "nfs/app.log");
+  const { fs, state } = remote("", "readLater");
+  state.release();
+  writeFileSync(path, "one\n");
+  follower = await Follower.start({ paths: [path], from: "beginning" }, fs);
+  await follower.lines(1);
+  appendFileSync(path, "two\n");
+  renameSync(path, `${path}.1`);
+  writeFileSync(path, "three\n");
+  await follower.lines(3);
+  truncateSync(path, 0);
+  appendFileSync(path, "4\n");
+  await follower.lines(4);
+  appendFileSync(path, Buffer.alloc(3_000_000));
+  appendFileSync(path, "five\n");
+  await follower.lines(5);
+  appendFileSync(path, `${"x".repeat(700_000)}\n`);
+  await follower.lines(6);
+  await follower.quiet(50);
+  expect(follower.seen.slice(0, 5)).toEqual(["one", "two", "three", "4", "five"]);
+  expect(follower.seen[5]).toHaveLength(700_000);
+});
+
+test("calls that really hang leave a thread to the others, and the runtime its own", async () => {
+  const fifo = join(dir, "fifo");
+  spawnSync("mkfifo", [fifo]);
+  const threads = new CallThreads(3);
+  // Opened without O_NONBLOCK a FIFO that nobody writes to hangs as a file of a dead server does.
+  const hung = [threads.call("open", fifo, constants.O_RDONLY), threads.call("open", fifo, constants.O_RDONLY)];
+  expect(Number((await threads.call("stat", fifo)).mode) & constants.S_IFMT).toBe(constants.S_IFIFO);
+  expect(await threads.call("readdir", dir)).toContainEqual({ name: "fifo", kind: "fifo" });
+  expect(await threads.call("stat", join(dir, "none")).catch((error) => error.code)).toBe("ENOENT");
+  expect((await Bun.file(import.meta.path).text()).length).toBeGreaterThan(0);
+  writeFileSync(fifo, "");
+  expect((await Promise.all(hung)).map(({ fd }) => fd > 2)).toEqual([true, true]);
+});

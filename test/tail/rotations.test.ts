@@ -1,0 +1,37 @@
+/** Rotations as they are counted: each once. */
+import { expect, test } from "bun:test";
+import { eventCount } from "../../src/pipeline/input.ts";
+import { Follower } from "./follower.ts";
+import { ManualClock, MemoryFs } from "./memory-fs.ts";
+
+const path = "/log/app.log";
+
+for (const pattern of [path, `${path}*`])
+  for (const maxOpenFiles of [1, 100])
+    for (const look of ["between", "after"])
+      test(`each rename is counted once: ${pattern}, ${maxOpenFiles} open files, a look ${look}`, async () => {
+        const clock = new ManualClock();
+        const fs = new MemoryFs(clock);
+        const options = { paths: [pattern], from: "beginning", pollMin: 10, pollMax: 100, maxOpenFiles } as const;
+        const follower = new Follower(options, fs, clock);
+        const pass = () => {
+          for (let i = 0; i < 257; i++) {
+            while (follower.step());
+            clock.advance(10);
+          }
+        };
+        const rotations = 3;
+        fs.append(path, "line 0\n");
+        await follower.restart();
+        pass();
+        for (let i = 1; i <= rotations; i++) {
+          fs.rename(path, `${path}.${i}`);
+          if (look === "between") pass();
+          clock.advance(5);
+          fs.append(path, `line ${i}\n`);
+          pass();
+        }
+        const counted = follower.events.map(eventCount).filter((count) => count?.name === "file_rotations_total");
+        expect(counted.map((count) => count!.by)).toEqual([1, 1, 1]);
+        expect(follower.seen).toEqual(["line 0", "line 1", "line 2", "line 3"]);
+      });
