@@ -1,8 +1,7 @@
 /** Consumer groups: listing, members, committed offsets, deleting. Protocol guide: ListGroups, DescribeGroups, OffsetFetch, … */
-import { backoff } from "../backoff.ts";
-import { sleep, systemClock } from "../runtime.ts";
 import type { ApiRequest, KafkaClient } from "./client.ts";
-import { errorInfo, KafkaError, throwOnError } from "./errors.ts";
+import { errorInfo, throwOnError } from "./errors.ts";
+import { atCoordinator } from "./group-coordinator.ts";
 import { Reader } from "./wire.ts";
 
 export interface ListedGroup {
@@ -130,31 +129,6 @@ export async function deleteGroup(client: KafkaClient, group: string): Promise<v
     },
   };
   await atCoordinator(client, group, `deleting group "${group}"`, request, (code) => code);
-}
-
-/** Sends to the group's coordinator; while it moves or loads, asks again for up to 10 s. Throws KafkaError on other codes. */
-async function atCoordinator<T>(
-  client: KafkaClient,
-  group: string,
-  action: string,
-  request: ApiRequest<T>,
-  codeOf: (answer: T) => number,
-): Promise<T> {
-  const deadline = performance.now() + 10_000;
-  for (let failures = 1; ; failures++) {
-    let code: number;
-    try {
-      const answer = await client.send(await client.coordinatorOf("group", group), request);
-      code = codeOf(answer);
-      if (code === 0) return answer;
-    } catch (error) {
-      if (!(error instanceof KafkaError)) throw error;
-      code = error.code;
-    }
-    if (!errorInfo(code).retriable || performance.now() > deadline) throw new KafkaError(code, action);
-    if (errorInfo(code).refreshCoordinator) client.forgetCoordinator("group", group);
-    await sleep(systemClock, backoff(failures, Math.random));
-  }
 }
 
 const listGroupsRequest: ApiRequest<{ errorCode: number; groups: ListedGroup[] }> = {
