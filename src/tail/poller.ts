@@ -138,8 +138,10 @@ export class Poller {
 
   /** What the file's name leads to. */
   #named(file: FollowedFile, stat: Stat | null): void {
-    const { fs, judgement } = this.#context;
-    if (stat?.kind !== "file" || !judgement.sameFile(stat, file.identity, fs.traits(file.path).stable))
+    const { fs, judgement, registry } = this.#context;
+    // Another file was found at the name before, under an inode number that was this file's.
+    const passed = registry.byPath.get(file.path) !== file;
+    if (passed || stat?.kind !== "file" || !judgement.sameFile(stat, file.identity, fs.traits(file.path).stable))
       this.#rotation.moved(file, stat);
     else {
       file.namedAt = this.#context.clock.now();

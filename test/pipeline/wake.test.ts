@@ -1,24 +1,13 @@
 import { expect, test } from "bun:test";
 import { Wake } from "../../src/pipeline/wake.ts";
-import type { Clock } from "../../src/runtime.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 /** A bell, the time in milliseconds, and whether a sleep has ended. */
 function makeWake() {
-  let now = 0;
-  const timers = new Set<{ at: number; f: () => void }>();
-  const clock: Clock = {
-    now: () => now,
-    monotonic: () => now,
-    after(ms, f) {
-      const timer = { at: now + ms, f };
-      timers.add(timer);
-      return () => timers.delete(timer);
-    },
-  };
+  const clock = new ManualClock();
   const wake = new Wake(clock);
   const pass = async (ms: number) => {
-    now += ms;
-    for (const timer of timers) if (timer.at <= now && timers.delete(timer)) timer.f();
+    clock.advance(ms);
     await Promise.resolve();
   };
   const sleep = (ms: number, atLeast?: number) => {
@@ -28,11 +17,11 @@ function makeWake() {
     });
     return state;
   };
-  return { wake, pass, sleep, timers };
+  return { wake, pass, sleep, clock };
 }
 
 test("a sleep ends after its time, or when the bell rings", async () => {
-  const { wake, pass, sleep, timers } = makeWake();
+  const { wake, pass, sleep, clock } = makeWake();
   const first = sleep(10);
   await pass(9);
   expect(first.over).toBe(false);
@@ -42,7 +31,7 @@ test("a sleep ends after its time, or when the bell rings", async () => {
   wake.ring();
   await pass(0);
   expect(second.over).toBe(true);
-  expect(timers.size).toBe(0);
+  expect(clock.pending).toBe(0);
 });
 
 test("a bell rung while nobody sleeps ends the next sleep only", async () => {
@@ -58,14 +47,14 @@ test("a bell rung while nobody sleeps ends the next sleep only", async () => {
 
 test("no bell ends a sleep before its least time; one that rang meanwhile ends it then", async () => {
   for (const when of ["before", "during"] as const) {
-    const { wake, pass, sleep, timers } = makeWake();
+    const { wake, pass, sleep, clock } = makeWake();
     if (when === "before") wake.ring();
     const state = sleep(100, 5);
     await pass(2);
     if (when === "during") for (let i = 0; i < 3; i++) wake.ring();
     await pass(2);
     expect(state.over).toBe(false);
-    expect(timers.size).toBe(1);
+    expect(clock.pending).toBe(1);
     await pass(1);
     expect(state.over).toBe(true);
     const next = sleep(100);

@@ -3,34 +3,6 @@ import type { Clock } from "../../src/runtime.ts";
 import type { DirEntry, Fs, Stat } from "../../src/tail/fs.ts";
 import type { Traits } from "../../src/tail/mounts.ts";
 
-export class ManualClock implements Clock {
-  #ms = 1_000_000;
-  readonly #timers = new Set<{ at: number; f: () => void }>();
-
-  now(): number {
-    return 1_700_000_000_000 + this.#ms;
-  }
-
-  monotonic(): number {
-    return this.#ms;
-  }
-
-  after(ms: number, f: () => void): () => void {
-    const timer = { at: this.#ms + ms, f };
-    this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
-  }
-
-  advance(ms: number): void {
-    this.#ms += ms;
-    for (const timer of [...this.#timers]) {
-      if (timer.at > this.#ms) continue;
-      this.#timers.delete(timer);
-      timer.f();
-    }
-  }
-}
-
 export interface Inode {
   ino: bigint;
   birth: bigint;

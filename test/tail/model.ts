@@ -6,8 +6,9 @@ import type { Fs } from "../../src/tail/fs.ts";
 import type { Judgement } from "../../src/tail/judgement.ts";
 import { createTailer } from "../../src/tail/tailer.ts";
 import type { Tailer, TailOptions } from "../../src/tail/types.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 import { defaults } from "./follower.ts";
-import { ManualClock, MemoryFs } from "./memory-fs.ts";
+import { MemoryFs } from "./memory-fs.ts";
 
 export type Action =
   | { do: "write"; lines: number }

@@ -1,7 +1,8 @@
 /** File systems whose inode numbers or birth times say little: the content decides. */
 import { expect, test } from "bun:test";
+import { ManualClock } from "../support/manual-clock.ts";
 import { Follower } from "./follower.ts";
-import { ManualClock, MemoryFs } from "./memory-fs.ts";
+import { MemoryFs } from "./memory-fs.ts";
 
 const path = "/log/app.log";
 

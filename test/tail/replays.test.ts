@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { type Action, Model, type World } from "./model.ts";
 
-const lost: Record<string, [World["identity"], Action[]]> = {
+const found: Record<string, [World["identity"], Action[], boolean?]> = {
   "a copy has the inode of a file that was gone before anything was read of it": [
     "inode",
     [
@@ -65,10 +65,24 @@ const lost: Record<string, [World["identity"], Action[]]> = {
       { do: "copytruncate", regrow: 1 },
     ],
   ],
+  "a copy has the name and the inode of an empty log that was rotated before": [
+    "inode",
+    [
+      { do: "truncate", regrow: 0 },
+      { do: "rename", create: false },
+      { do: "truncate", regrow: 40 },
+      { do: "steps", n: 1 },
+      { do: "compress", zstd: false },
+      { do: "copytruncate", regrow: 0 },
+      { do: "steps", n: 1 },
+    ],
+    true,
+  ],
 };
-for (const [what, [identity, actions]] of Object.entries(lost)) {
-  test(`nothing is lost where ${what}`, async () => {
-    const model = new Model({ wide: false, header: false, padding: 0, maxOpenFiles: 1, identity });
+
+for (const [what, [identity, actions, wide = false]] of Object.entries(found)) {
+  test(`nothing is lost and nothing twice where ${what}`, async () => {
+    const model = new Model({ wide, header: false, padding: 0, maxOpenFiles: 1, identity });
     await model.run(actions);
     expect(model.problems).toEqual([]);
   });

@@ -1,8 +1,9 @@
 /** What is found again after a stop or a kill, and what happens to it before the first read. */
 import { expect, test } from "bun:test";
 import { gzipSync } from "node:zlib";
+import { ManualClock } from "../support/manual-clock.ts";
 import { Follower } from "./follower.ts";
-import { ManualClock, MemoryFs } from "./memory-fs.ts";
+import { MemoryFs } from "./memory-fs.ts";
 
 const path = "/log/app.log";
 

@@ -1,8 +1,9 @@
 /** Rotations as they are counted: each once. */
 import { expect, test } from "bun:test";
 import { eventCount } from "../../src/pipeline/input.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 import { Follower } from "./follower.ts";
-import { ManualClock, MemoryFs } from "./memory-fs.ts";
+import { MemoryFs } from "./memory-fs.ts";
 
 const path = "/log/app.log";
 

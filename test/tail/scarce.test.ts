@@ -2,8 +2,9 @@ import { expect, test } from "bun:test";
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ManualClock } from "../support/manual-clock.ts";
 import { Follower } from "./follower.ts";
-import { ManualClock, MemoryFs } from "./memory-fs.ts";
+import { MemoryFs } from "./memory-fs.ts";
 
 test("ulimit -n 128 with 400 files: every line once, nothing taken for deleted", async () => {
   const dir = mkdtempSync(join(tmpdir(), "logagent-scarce-"));

@@ -1,21 +1,11 @@
 import { expect, test } from "bun:test";
-import type { Clock } from "../../src/runtime.ts";
 import type { Fs } from "../../src/tail/fs.ts";
 import { DirectoryWatch } from "../../src/tail/watch.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 /** A directory watch over a file system of events, and the time in milliseconds. */
 function makeWatch(restTime = 250) {
-  let now = 0;
-  const timers = new Set<{ at: number; f: () => void }>();
-  const clock: Clock = {
-    now: () => now,
-    monotonic: () => now,
-    after(ms, f) {
-      const timer = { at: now + ms, f };
-      timers.add(timer);
-      return () => timers.delete(timer);
-    },
-  };
+  const clock = new ManualClock();
   const listeners = new Set<(name: string | null) => void>();
   const fs = {
     traits: () => ({ network: false, stable: true }),
@@ -34,10 +24,7 @@ function makeWatch(restTime = 250) {
     busy: () => busy,
     rested: (directory) => rested.push(directory),
   });
-  const pass = (ms: number) => {
-    now += ms;
-    for (const timer of timers) if (timer.at <= now && timers.delete(timer)) timer.f();
-  };
+  const pass = (ms: number) => clock.advance(ms);
   const happen = (name: string) => {
     for (const listener of listeners) listener(name);
   };
