@@ -64,6 +64,18 @@ const mutants: Mutant[] = [
     campaign: ["faults/same-id.solo.test.ts", "two agents"],
   },
   {
+    name: "positions of a topic that is missing go into the checkpoints of the others",
+    file: "src/pipeline/held-topics.ts",
+    edits: [["    if (delta === null || this.topics.size === 0) return delta;", "    return delta;"]],
+    campaign: ["faults/missing-topic.solo.test.ts", "deleted topic"],
+  },
+  {
+    name: "an input is bound to its topic behind its first commit",
+    file: committer,
+    edits: [["      if (cut !== null) await this.keeping(this.options.bind(cut.batches));\n", ""]],
+    campaign: ["faults/transaction-requests.solo.test.ts", "bound to its topic"],
+  },
+  {
     name: "a retry takes a new sequence",
     file: "src/kafka/partition-queue.ts",
     edits: [["    batch.inFlight = true;\n", "    else this.stampNext(batch);\n    batch.inFlight = true;\n"]],
