@@ -68,6 +68,19 @@ for (const codec of codecs) {
   });
 }
 
+test("a size that a stream claims is no more than a hint: several gzip members, wrong sizes", () => {
+  const text = Buffer.alloc(700_000, "a line of a log\n");
+  const members = Buffer.concat([compress("gzip", text), compress("gzip", Buffer.from("end"))]);
+  expect(
+    Buffer.compare(Buffer.from(decompress("gzip", members, limit)), Buffer.concat([text, Buffer.from("end")])),
+  ).toBe(0);
+  for (const claim of [0, 1, 2 ** 32 - 1]) {
+    const packed = Buffer.from(compress("gzip", text));
+    packed.writeUInt32LE(claim, packed.length - 4);
+    expect(() => decompress("gzip", packed, limit)).toThrow(CompressionError);
+  }
+});
+
 test("zstd frames of every shape: with and without sizes and checksums, several, skippable ones between", () => {
   const text = Buffer.alloc(400_000, "a line of a log\n");
   const shapes = [0, 1].flatMap((checksum) =>
