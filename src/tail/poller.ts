@@ -164,7 +164,10 @@ export class Poller {
       this.#rotation.truncated(file, stat.size);
       return;
     }
-    if (file.size === 0 && file.read === 0 && file.attached) this.#rotation.appeared(file, file.path, stat.mtime);
+    if (file.size === 0 && file.read === 0 && file.attached) {
+      if (!file.source && this.#rotation.doubt(file)) return;
+      this.#rotation.appeared(file, file.path, stat.mtime);
+    }
     if (stat.size > file.size) file.lastData = this.#context.clock.monotonic();
     file.size = stat.size;
     file.mtime = stat.mtime;

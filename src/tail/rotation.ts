@@ -200,6 +200,19 @@ export class Rotation {
     this.#context.enqueue(next);
   }
 
+  /**
+   * Lets an empty file under a rotated name go that has content now, if only its inode number speaks for it and it was not
+   * open: what is there may be a copy that was given the number. It is found anew, and judged.
+   */
+  doubt(file: FollowedFile): boolean {
+    const { fs } = this.#context;
+    const trusted = fs.traits(file.path).stable && file.identity.birth > 0n;
+    if (trusted || !file.attached || hasContent(file) || isLogName(file.path)) return false;
+    this.lose(file, 0);
+    this.#context.discoverSoon();
+    return true;
+  }
+
   /** An empty file changed: content may have come and gone since the last look, of which only a copy is left. */
   appeared(file: FollowedFile, path: string, until: number): void {
     sample(this.#context, file);

@@ -77,6 +77,7 @@ export class Turns {
   }
 
   #opened(file: FollowedFile): boolean {
+    const held = file.source !== null;
     const opened = this.#context.descriptors.open(file);
     if (opened === "later") return false;
     if (opened === "missing" || opened === "other") {
@@ -93,7 +94,7 @@ export class Turns {
     file.starved = false;
     file.growing = false;
     if (!unseenContent(file)) return true;
-    this.#context.look(file);
+    if (held || !this.#rotation.doubt(file)) this.#context.look(file);
     return false;
   }
 

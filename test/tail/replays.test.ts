@@ -78,6 +78,22 @@ const found: Record<string, [World["identity"], Action[], boolean?]> = {
     ],
     true,
   ],
+  "a copy has the name and the inode of an empty log that is opened again": [
+    "inode",
+    [
+      { do: "truncate", regrow: 0 },
+      { do: "rename", create: false },
+      { do: "truncate", regrow: 40 },
+      { do: "stop" },
+      { do: "start" },
+      { do: "partial" },
+      { do: "steps", n: 1 },
+      { do: "compress", zstd: false },
+      { do: "copytruncate", regrow: 1 },
+      { do: "steps", n: 1 },
+    ],
+    true,
+  ],
 };
 
 for (const [what, [identity, actions, wide = false]] of Object.entries(found)) {
