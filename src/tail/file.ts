@@ -75,6 +75,8 @@ export class FollowedFile implements Scheduled {
   queued = false;
   /** Everything was handed out since it lost its name. */
   drained = false;
+  /** Its size when it was last found to have grown since. */
+  drainedTo = 0;
   /** Another file waits until this one is drained. */
   awaited = false;
   #after: FollowedFile | null = null;

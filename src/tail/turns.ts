@@ -8,6 +8,9 @@ import { RemoteSource } from "./remote.ts";
 import type { Rotation } from "./rotation.ts";
 import { PlainSource } from "./source.ts";
 
+/** Milliseconds until the next look at a file of whose growth events tell: the look is only for events that were lost. */
+const toldAgain = 20;
+
 export class Turns {
   readonly #context: Context;
   readonly #rotation: Rotation;
@@ -39,7 +42,9 @@ export class Turns {
 
   /** Does a file wait for its turn that does not wait for another file? */
   get waiting(): boolean {
-    return this.#ready.some((file) => !this.#blocked(file));
+    // Not `some`: what is asked can put the generation before behind the others.
+    for (let i = 0; i < this.#ready.length; i++) if (!this.#blocked(this.#ready[i]!)) return true;
+    return false;
   }
 
   /** The next chunk, of at most `records` records; null when no file has one now. */
@@ -61,10 +66,25 @@ export class Turns {
   #blocked(file: FollowedFile): boolean {
     const { after } = file;
     if (after === null) return false;
-    const over = after.drained || after.gone || after.done || after.unreadable || after.starved;
-    if (!over && this.#context.registry.files.has(after.id)) return true;
+    const stuck = after.gone || after.done || after.unreadable || after.starved;
+    if (!stuck && this.#context.registry.files.has(after.id)) {
+      if (!after.drained || this.#grewMeanwhile(after)) return true;
+      // Its writer may go on with the old one until it begins this one.
+      if (file.size === 0 && file.read === 0) return false;
+    }
     file.after = null;
     return false;
+  }
+
+  /** Was more written to a file than was there when it was drained? It is read once more then. */
+  #grewMeanwhile(file: FollowedFile): boolean {
+    if (!(file.source instanceof PlainSource) || file.source instanceof RemoteSource) return false;
+    const size = sizeOf(file.source);
+    if (size <= Math.max(file.scanned, file.drainedTo)) return false;
+    file.drainedTo = size;
+    file.drained = false;
+    this.enqueue(file);
+    return true;
   }
 
   #take(file: FollowedFile, now: number, records: number): Lines | null {
@@ -116,7 +136,8 @@ export class Turns {
     }
     file.growing = true;
     file.lastData = now;
-    this.#context.schedule(file, options.pollMin);
+    const told = file.attached && this.#context.watched(file.path);
+    this.#context.schedule(file, told ? Math.max(options.pollMin, toldAgain) : options.pollMin);
     // What else it may hold by now the next look brings: not worth a read that most likely finds nothing.
     file.drained = file.exhausted && !options.once && source instanceof PlainSource;
     if (!file.drained) this.enqueue(file);
@@ -160,4 +181,13 @@ export class Turns {
 function unseenContent({ attached, size, read, source }: FollowedFile): boolean {
   if (source instanceof RemoteSource) return false; // its size is what looks tell
   return attached && size === 0 && read === 0 && source instanceof PlainSource && source.size() > 0;
+}
+
+/** -1: the system does not say now. */
+function sizeOf(source: PlainSource): number {
+  try {
+    return source.size();
+  } catch {
+    return -1;
+  }
 }
