@@ -116,7 +116,7 @@ describe("the journal", () => {
     ["empty", ""],
     ["one page of NULs", "\0".repeat(4096)],
     ["something else", "hello\n"],
-  ])("%s goes on from the previous generation", async (_, bytes) => {
+  ])("%s (beats#3537, #4733) goes on from the previous generation", async (_, bytes) => {
     const fs = new MemoryFs();
     await fill(await open(fs), 3);
     const previous = fs.text(path)!;
