@@ -104,7 +104,7 @@ export function adopt(context: Context, file: FollowedFile, { path, stat }: Sibl
   }
   file.codec = probe(context, () =>
     withContent(fs, path, (content) => {
-      if (file.read === 0 && file.fingerprint.length === 0) file.restoreHead(headOf(content));
+      if (file.read === 0 && content.size > file.fingerprint.length) file.restoreHead(headOf(content));
       if (file.read === 0) file.sample = sampleOf(content);
       return content.codec;
     }),

@@ -102,6 +102,21 @@ const found: Record<string, [World["identity"], Action[], boolean?]> = {
     ],
     true,
   ],
+  "a compressed file known by its first bytes is renamed and renumbered before it is read": [
+    "none",
+    [
+      { do: "write", lines: 1 },
+      { do: "rename", create: false },
+      { do: "compress", zstd: false },
+      { do: "kill" },
+      { do: "renameOver", lines: 1 },
+      { do: "start" },
+      { do: "rename", create: false },
+      { do: "renumber" },
+      { do: "start" },
+      { do: "truncate", regrow: 0 },
+    ],
+  ],
 };
 
 for (const [what, [identity, actions, wide = false]] of Object.entries(found)) {
