@@ -49,6 +49,8 @@ export interface ApiRequest<T> {
   headroom?: number;
   /** What it returns holds no views of the response unless there is `receiveInto`. */
   parse: (reader: Reader) => T;
+  /** Of an answer: milliseconds for which the broker hears nothing more on this connection (KIP-219). */
+  throttle?(answer: T): number;
   /** Where the response is put and stays: a buffer of at least so many bytes. */
   receiveInto?: (bytes: number) => Buffer;
   /** False for Produce with acks=0: resolves with undefined when the socket took the bytes. Default true. */

@@ -35,6 +35,8 @@ export class Connection {
   private readonly inFlight = new Map<number, InFlight>();
   private readonly framer: ResponseFramer;
   private stage: ConnectionStage = "connecting";
+  /** The broker throttles us: it reads nothing from here before this time (`performance.now()`). */
+  private deafUntil = 0;
   private timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(
@@ -155,7 +157,8 @@ export class Connection {
     }
     return new Promise<T>((resolve, reject) => {
       const expectResponse = request.expectResponse !== false;
-      const deadline = performance.now() + (request.timeout ?? this.options.requestTimeout ?? 30_000);
+      const deadline =
+        Math.max(performance.now(), this.deafUntil) + (request.timeout ?? this.options.requestTimeout ?? 30_000);
       const correlationId = this.inner.nextCorrelationId();
       this.inFlight.set(correlationId, { deadline, receiveInto: request.receiveInto, reject });
       this.watch(deadline);
@@ -172,7 +175,9 @@ export class Connection {
             try {
               const reader = new Reader(payload);
               if (request.flexible) reader.skipTags();
-              resolve(request.parse(reader));
+              const answer = request.parse(reader);
+              this.throttled(request.throttle?.(answer) ?? 0);
+              resolve(answer);
             } catch (error) {
               reject(error);
             }
@@ -209,6 +214,13 @@ export class Connection {
   private expected(correlationId: number): void {
     if (this.inner.requestQueue.inflight.has(correlationId)) return;
     throw new FrameError(`a response came for request ${correlationId}, which is not under way: bytes were lost`);
+  }
+
+  /** What is under way is answered that much later (milliseconds). Whoever sends keeps the silence. */
+  private throttled(milliseconds: number): void {
+    if (milliseconds <= 0) return;
+    this.deafUntil = performance.now() + milliseconds;
+    for (const entry of this.inFlight.values()) entry.deadline += milliseconds;
   }
 
   /** One timer for all requests, armed for the earliest deadline and only while something is under way. */

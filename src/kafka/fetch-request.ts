@@ -83,6 +83,7 @@ function fetchById(fetch: Fetch): ApiRequest<FetchResponse> {
     flexible: true,
     older: (latest) => (latest < 4 ? null : fetchByName(fetch, Math.min(latest, 11))),
     timeout: limits.maxWait + fetch.timeout,
+    throttle: ({ throttleMs }) => throttleMs,
     body(writer) {
       writeLimits(writer, fetch, 13);
       writer.compactArray(topics, ([, positions]) => {
@@ -142,6 +143,7 @@ function fetchByName(fetch: Fetch, version: number): ApiRequest<FetchResponse> {
     older: (latest) => (latest < 4 ? null : fetchByName(fetch, latest)),
     since: "0.11",
     timeout: limits.maxWait + fetch.timeout,
+    throttle: ({ throttleMs }) => throttleMs,
     body(writer) {
       writeLimits(writer, fetch, version);
       writer.array(topics, ([topic, positions]) => {

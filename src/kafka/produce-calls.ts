@@ -100,7 +100,8 @@ export class ProduceCalls {
       const message = `broker ${broker.id} answers again`;
       this.hooks.event({ level: "info", name: "broker-available", message });
     }
-    if (response && response.throttleMs > 0) broker.notBefore = this.clock.monotonic() + response.throttleMs;
+    const silence = response?.throttleMs ?? 0;
+    if (silence > 0) broker.notBefore = Math.max(broker.notBefore, this.clock.monotonic() + silence);
     for (const [batch, queue] of sent) {
       queue.ended(batch);
       const result = response?.results.get(partitionKey(batch.topic, batch.partition));

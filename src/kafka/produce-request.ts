@@ -66,6 +66,7 @@ function withBody(
     body,
     headroom,
     expectResponse: options.acks !== 0,
+    throttle: (answer) => answer?.throttleMs ?? 0,
     parse(reader) {
       const results: ProduceResponse["results"] = new Map();
       for (let topics = reader.int32(); topics > 0; topics--) {
