@@ -11,8 +11,8 @@ interface FilePosition {
   position: number;
   /** Everything before it was handed to the sink. */
   handed: number;
-  /** Settled ranges behind `position` with a gap before them: from → to. */
-  ahead: Map<number, number>;
+  /** Settled ranges behind `position` with a gap before them: from → to. Null: none so far. */
+  ahead: Map<number, number> | null;
 }
 
 /**
@@ -28,7 +28,7 @@ export class Positions {
   handOut(lines: Lines, owner: PositionOwner): void {
     let file = this.files.get(lines.file);
     if (file === undefined) {
-      file = { owner, position: lines.base, handed: lines.base, ahead: new Map() };
+      file = { owner, position: lines.base, handed: lines.base, ahead: null };
       this.files.set(lines.file, file);
     }
     if (lines.base < file.handed) {
@@ -56,13 +56,17 @@ export class Positions {
     const file = this.files.get(id);
     if (file === undefined || to <= file.position) return;
     if (from > file.position) {
+      file.ahead ??= new Map();
       file.ahead.set(from, to);
       return;
     }
     let position = to;
-    for (let next = file.ahead.get(position); next !== undefined; next = file.ahead.get(position)) {
-      file.ahead.delete(position);
-      position = next;
+    const { ahead } = file;
+    if (ahead !== null && ahead.size > 0) {
+      for (let next = ahead.get(position); next !== undefined; next = ahead.get(position)) {
+        ahead.delete(position);
+        position = next;
+      }
     }
     file.position = position;
     if (file.position === file.handed) this.count(file.owner, -1);

@@ -110,7 +110,7 @@ const noMarks: RawMarker[] = [];
 function endIsEnough(file: FollowedFile, { base, to }: Lines): boolean {
   const length = to - base;
   if (length >= smallChunk || length * 16 > base) return false;
-  return file.marks.length > 0 && file.pending.settled.marker !== null;
+  return file.marks.count > 0 && file.pending.settled.marker !== null;
 }
 
 /** Markers behind the first record and at the quarters of a chunk that is not small. `behind`: its end in the buffer. */

@@ -19,7 +19,7 @@ export function matches(context: Context, file: FollowedFile, path: string): Mat
           marker: file.readMarker ?? file.unreadMarker,
           position: file.read,
           sample: file.sample,
-          marks: file.marks,
+          marks: file.marks.list,
         }),
       ),
     ) ?? "no"

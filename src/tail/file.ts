@@ -5,12 +5,11 @@ import type { ContentHash, FileState } from "../state/types.ts";
 import type { Codec } from "./compressed.ts";
 import type { Scheduled } from "./heap.ts";
 import { contentHash, fingerprintBytes, type Identity, identityOf, markerBytes } from "./identity.ts";
+import { Marks } from "./marks.ts";
 import { Pending, type RawMarker } from "./pending.ts";
 import type { Source } from "./source.ts";
 
 export type Encoding = "raw" | "utf-8" | "utf-16le" | "utf-16be" | "latin1";
-
-const marksKept = 12;
 
 export class FollowedFile implements Scheduled {
   readonly id: FileId;
@@ -41,7 +40,7 @@ export class FollowedFile implements Scheduled {
   readonly tail = Buffer.alloc(markerBytes);
   tailLength = 0;
   /** Some earlier chunk ends, ascending. */
-  readonly marks: RawMarker[] = [];
+  readonly marks = new Marks();
   /** What must lie before `read` in a file that was found again; checked before the first read. */
   expect: ContentHash | null = null;
   /** It was found again by its fingerprint: compared once more with the bytes that are read, for a position may have no marker. */
@@ -230,21 +229,8 @@ export class FollowedFile implements Scheduled {
 
   /** Remembers marks inside of the last chunk and the bytes `before` its end: a copy may end there. Of many marks those close to the end are kept. */
   mark(inside: readonly RawMarker[], before: Uint8Array): void {
-    for (const mark of inside) this.#keepMark(mark);
-    this.#keepMark({ to: this.read, bytes: before });
-  }
-
-  #keepMark(mark: RawMarker): void {
-    const marks = this.marks;
-    marks.push(mark);
-    if (marks.length <= marksKept) return;
-    let least = 0;
-    let leastGain = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < marks.length - 1; i++) {
-      const gain = (marks[i + 1]!.to - (marks[i - 1]?.to ?? 0)) / (this.read - marks[i]!.to + 1);
-      if (gain < leastGain) [least, leastGain] = [i, gain];
-    }
-    marks.splice(least, 1);
+    for (const mark of inside) this.marks.keep(mark, this.read);
+    this.marks.keep({ to: this.read, bytes: before }, this.read);
   }
 
   tailBytes(): Uint8Array {

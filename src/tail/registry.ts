@@ -6,6 +6,9 @@ import { type Identity, inodeKey } from "./identity.ts";
 import { directoryOf, rootName, strictRootName } from "./siblings.ts";
 import type { TailedFile } from "./types.ts";
 
+/** Files that are done with, remembered in case that they come back under another name or compressed. */
+const remembered = 2000;
+
 /** A path whose content is that of a file which is followed elsewhere. */
 export interface Copy {
   path: string;
@@ -129,10 +132,17 @@ export class Registry {
     this.forgotten.push(file.key);
   }
 
-  /** Forgets files that are gone, settled and were last seen before `oldest` (wall clock). */
+  /**
+   * Forgets files that are gone, settled and were last seen before `oldest` (wall clock), and of those that are done with
+   * all but the last: a log that is rotated every second must not fill memory and state.
+   */
   forgetBefore(oldest: number): void {
     for (const file of this.files.values())
       if (file.gone && file.settledAll && file.lastLook < oldest) this.forget(file);
+    const done = [...this.files.values()].filter((file) => file.gone && file.done);
+    if (done.length <= remembered) return;
+    done.sort((a, b) => a.lastLook - b.lastLook);
+    for (const file of done.slice(0, done.length - remembered)) this.forget(file);
   }
 
   #index(file: FollowedFile): void {

@@ -257,6 +257,7 @@ export class Rotation {
     this.#context.park(file);
     file.gone = true;
     file.expect = file.readMarker;
+    file.marks.pack();
     file.done = file.settledAll;
     this.#arrivals.reviewCopiesOf(file);
     if (bytes > 0)

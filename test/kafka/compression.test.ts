@@ -52,13 +52,15 @@ for (const codec of codecs) {
     }, 30_000);
 
     // Snappy's framed streams have no end mark: what is cut off between two blocks is a shorter stream.
-    test.skipIf(codec === "snappy")("a stream that is cut off anywhere is an error", () => {
-      const noise = crypto.getRandomValues(new Uint8Array(300));
-      const packed = Buffer.from(compress(codec, Buffer.concat([noise, Buffer.alloc(300_000, "ab"), noise])));
-      for (let length = 0; length < packed.length; length++) {
-        expect(() => decompress(codec, packed.subarray(0, length), limit)).toThrow(CompressionError);
-      }
-    });
+    if (codec !== "snappy") {
+      test("a stream that is cut off anywhere is an error", () => {
+        const noise = crypto.getRandomValues(new Uint8Array(300));
+        const packed = Buffer.from(compress(codec, Buffer.concat([noise, Buffer.alloc(300_000, "ab"), noise])));
+        for (let length = 0; length < packed.length; length++) {
+          expect(() => decompress(codec, packed.subarray(0, length), limit)).toThrow(CompressionError);
+        }
+      });
+    }
 
     test("the result's limit holds to the byte", () => {
       const packed = compress(codec, Buffer.alloc(1_000_000, "ab"));
