@@ -70,6 +70,7 @@ test(
           console.log(`${kills} kills, ${moved} leaders moved, ${seconds()} s`);
           expect(moved).toBeGreaterThan(0);
           for (const rig of rigs) rig.quiet();
+          const memory: { early: number; late: number; peak: number }[] = [];
           for (const rig of rigs) {
             await waitUntilReceived(rig);
             const peak = residentPeak(rig.agent!.pid);
@@ -82,6 +83,9 @@ test(
                 `resident at most ${early} MB in the first half, ${late} MB in the second, peak ${peak} MB`,
             );
             expectEveryLineOnce(finding);
+            memory.push({ early, late, peak });
+          }
+          for (const { early, late, peak } of memory) {
             expect(peak).toBeLessThanOrEqual(memoryCap);
             // The heap's own swing is about 10 MB. The short form is over before all generations are open.
             if (full) expect(late).toBeLessThan(early + 15);
