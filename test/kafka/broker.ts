@@ -28,6 +28,8 @@ export interface KafkaOptions {
   nodes?: 1 | 3;
   /** Broker properties over the defaults. */
   config?: Record<string, string | number>;
+  /** Those of node 1, 2, 3 alone, over all others. */
+  ofNode?: (node: number) => Record<string, string | number>;
   /** More listeners for clients, by name. */
   listeners?: Record<string, ListenerOptions>;
   /** The port that the plaintext listener of node 1, 2, 3 announces to clients: a proxy's. */
@@ -112,7 +114,7 @@ async function startOnce(options: KafkaOptions): Promise<KafkaCluster> {
       properties["authorizer.class.name"] = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
       properties["super.users"] = "User:admin;User:ANONYMOUS";
     }
-    writeProperties(join(nodeDir, "server.properties"), { ...properties, ...options.config });
+    writeProperties(join(nodeDir, "server.properties"), { ...properties, ...options.config, ...options.ofNode?.(id) });
     const uuid = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64url");
     const meta = `version=1\ncluster.id=${clusterId}\nnode.id=${id}\ndirectory.id=${uuid}\n`;
     writeFileSync(join(data, "meta.properties"), meta);
