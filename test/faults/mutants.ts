@@ -82,6 +82,15 @@ const mutants: Mutant[] = [
     campaign: ["faults/proxy.solo.test.ts", "every kind"],
   },
   {
+    name: "a retry chooses the partition anew",
+    file: "src/kafka/partition-recovery.ts",
+    edits: [
+      ["    if (queue.gone) {\n", "    if (queue.gone || queue.unacked.some((batch) => batch.unresolved)) {\n"],
+      [".substitute(queue.partition);", ".substitute(queue.partition + 1);"],
+    ],
+    campaign: ["faults/leaders.solo.test.ts", "killed in turn"],
+  },
+  {
     name: "retries of a batch end",
     file: "src/kafka/partition-queue.ts",
     edits: [
