@@ -41,7 +41,7 @@ export class Arrivals {
     const missing = registry.missing.get(path);
     let after = missing ? this.generations(missing.file, path, missing.since) : (before ?? null);
     if (registry.byPath.has(path)) return true; // a look at a relative has settled it
-    if (after && (after.gone || after.drained || after.done)) after = null;
+    if (after && (after.gone || after.done)) after = null;
     after = later(after, predecessor(this.#context, path, stat));
     return follow(this.#context, path, { after, attached: true, from: this.firstScan }) !== null;
   }

@@ -36,3 +36,27 @@ for (const pattern of [path, `${path}*`])
         expect(counted.map((count) => count!.by)).toEqual([1, 1, 1]);
         expect(follower.seen).toEqual(["line 0", "line 1", "line 2", "line 3"]);
       });
+
+test("what the writer adds to the renamed log until it takes the new one comes first, also when the name led nowhere meanwhile", async () => {
+  const clock = new ManualClock();
+  const fs = new MemoryFs(clock);
+  const follower = new Follower({ paths: [path], from: "beginning", pollMin: 10, pollMax: 100 }, fs, clock);
+  const pass = () => {
+    for (let i = 0; i < 50; i++) {
+      while (follower.step());
+      clock.advance(10);
+    }
+  };
+  fs.append(path, "1\n");
+  await follower.restart();
+  pass();
+  fs.rename(path, `${path}.1`);
+  pass();
+  expect(follower.events.map(({ name }) => name)).toContain("file-renamed");
+  fs.create(path);
+  pass();
+  fs.append(`${path}.1`, "2\n");
+  fs.append(path, "3\n");
+  pass();
+  expect(follower.seen).toEqual(["1", "2", "3"]);
+});
