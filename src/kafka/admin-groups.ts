@@ -2,7 +2,7 @@
 import type { ApiRequest, KafkaClient } from "./client.ts";
 import { errorInfo, throwOnError } from "./errors.ts";
 import { atCoordinator } from "./group-coordinator.ts";
-import { Reader } from "./wire.ts";
+import { errorAfterThrottle, Reader } from "./wire.ts";
 
 export interface ListedGroup {
   group: string;
@@ -139,8 +139,7 @@ const listGroupsRequest: ApiRequest<{ errorCode: number; groups: ListedGroup[] }
   flexible: true,
   body: (w) => w.compactArray([], () => {}).noTags(),
   parse(r) {
-    r.int32();
-    const errorCode = r.int16();
+    const errorCode = errorAfterThrottle(r);
     const groups = r.compactArray(() => {
       const group = { group: r.compactString(), protocolType: r.compactString(), state: r.compactString() };
       r.skipTags();

@@ -9,6 +9,7 @@ import type { ApiRequest, ClientOptions, ClusterMetadata, KafkaClient } from "./
 import { ConnectionError } from "./connection-error.ts";
 import { throwOnError } from "./errors.ts";
 import { metadataRequest } from "./metadata.ts";
+import { errorAfterThrottle } from "./wire.ts";
 
 const FETCH = 1;
 
@@ -154,8 +155,7 @@ function findCoordinator(
     version: 2,
     body: (writer) => writer.string(key).int8(kind === "group" ? 0 : 1),
     parse(reader) {
-      reader.int32();
-      const code = reader.int16();
+      const code = errorAfterThrottle(reader);
       throwOnError(code, `finding the coordinator of ${kind} "${key}"`, reader.nullableString());
       return { nodeId: reader.int32(), host: reader.string(), port: reader.int32() };
     },

@@ -4,7 +4,7 @@
  */
 import type { ApiRequest } from "./client.ts";
 import type { TopicPartition } from "./list-offsets.ts";
-import { Reader, Writer } from "./wire.ts";
+import { errorAfterThrottle, Reader, Writer } from "./wire.ts";
 
 export interface Member {
   memberId: string;
@@ -159,12 +159,6 @@ export function offsetCommit(
 /** Who asks, as most requests of a member begin. */
 function writeMembership(writer: Writer, { group, generation, memberId, instanceId }: Membership): void {
   writer.string(group).int32(generation).string(memberId).string(instanceId);
-}
-
-/** The throttle time, which brokers also enforce by themselves (KIP-219), and the error code, as most answers begin. */
-function errorAfterThrottle(reader: Reader): number {
-  reader.int32();
-  return reader.int16();
 }
 
 /** ConsumerProtocolSubscription v0: version, topics, user data. */

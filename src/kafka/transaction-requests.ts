@@ -4,7 +4,7 @@
  */
 import type { ApiRequest } from "./client.ts";
 import { codes } from "./errors.ts";
-import type { Reader, Writer } from "./wire.ts";
+import { errorAfterThrottle, type Reader, type Writer } from "./wire.ts";
 
 export interface ProducerIdentity {
   id: bigint;
@@ -46,8 +46,7 @@ export function initProducerId(
       if (flexible) w.noTags();
     },
     parse(r) {
-      r.int32();
-      return { errorCode: r.int16(), id: r.int64(), epoch: r.int16() };
+      return { errorCode: errorAfterThrottle(r), id: r.int64(), epoch: r.int16() };
     },
   };
 }
@@ -104,7 +103,7 @@ export function addOffsetsToTxn(
     flexible: true,
     since: "2.8",
     body: (w) => transactionHeader(w, transactionalId, producer).compactString(group).noTags(),
-    parse: throttleThenError,
+    parse: errorAfterThrottle,
   };
 }
 
@@ -117,7 +116,7 @@ export function endTxn(transactionalId: string, producer: ProducerIdentity, comm
     flexible: true,
     since: "2.8",
     body: (w) => transactionHeader(w, transactionalId, producer).boolean(commit).noTags(),
-    parse: throttleThenError,
+    parse: errorAfterThrottle,
   };
 }
 
@@ -211,11 +210,6 @@ export function offsetFetch(
 
 function transactionHeader(w: Writer, transactionalId: string, producer: ProducerIdentity): Writer {
   return w.compactString(transactionalId).int64(producer.id).int16(producer.epoch);
-}
-
-function throttleThenError(r: Reader): number {
-  r.int32();
-  return r.int16();
 }
 
 /** Reads a compact array of tagged structs; the first code that is not 0. */

@@ -247,3 +247,9 @@ export class Reader {
     }
   }
 }
+
+/** The throttle time, which brokers also enforce by themselves (KIP-219), and the error code, as most responses begin. */
+export function errorAfterThrottle(reader: Reader): number {
+  reader.int32();
+  return reader.int16();
+}
