@@ -1,16 +1,43 @@
 /**
  * CRC-32C (Castagnoli, RFC 3720 appendix B.4), the checksum of record batches v2, by slicing-by-16: a third faster than
- * slicing-by-8 here, and reading whole words through a DataView costs nothing on any alignment.
+ * slicing-by-8 here, and reading whole words through a DataView costs nothing on any alignment. Long messages are folded
+ * to short ones before, which is six times as fast again.
  */
+import { Crc32cFold, worthFolding } from "./crc32c-fold.ts";
+
 const polynomial = 0x82f63b78;
 
 /** Sixteen tables of 256, one after the other. */
 const tables = makeTables();
 
+/** Made when first needed; null where the runtime cannot. */
+let fold: Crc32cFold | null | undefined;
+
 /** Unsigned CRC-32C of `data[from, to)`; `seed` is the CRC of the bytes before, for data in pieces. */
 export function crc32c(data: Uint8Array, from = 0, to = data.length, seed = 0): number {
+  if (to - from >= worthFolding) {
+    if (fold === undefined) fold = makeFold();
+    if (fold) {
+      const bytes = Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+      const end = fold.shorten(bytes, from, to, ~seed);
+      return ~update(0, fold.memory, Crc32cFold.start, end) >>> 0;
+    }
+  }
+  return ~update(~seed, data, from, to) >>> 0;
+}
+
+function makeFold(): Crc32cFold | null {
+  try {
+    return new Crc32cFold();
+  } catch {
+    return null;
+  }
+}
+
+/** The register (the inverted CRC) behind `data[from, to)`. */
+function update(register: number, data: Uint8Array, from: number, to: number): number {
   const t = tables;
-  let crc = ~seed;
+  let crc = register;
   let at = from;
   if (to - from >= 64) {
     const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
@@ -39,7 +66,7 @@ export function crc32c(data: Uint8Array, from = 0, to = data.length, seed = 0): 
     }
   }
   for (; at < to; at++) crc = (crc >>> 8) ^ (t[(crc ^ (data[at] as number)) & 0xff] as number);
-  return ~crc >>> 0;
+  return crc;
 }
 
 function makeTables(): Int32Array {
