@@ -2,7 +2,9 @@
 import type { ApiRequest, KafkaClient } from "./client.ts";
 import { errorInfo, throwOnError } from "./errors.ts";
 import { atCoordinator } from "./group-coordinator.ts";
-import { errorAfterThrottle, Reader } from "./wire.ts";
+import { decodeAssignment, noMember, offsetCommit } from "./group-requests.ts";
+import type { TopicPartition } from "./list-offsets.ts";
+import { errorAfterThrottle } from "./wire.ts";
 
 export interface ListedGroup {
   group: string;
@@ -15,7 +17,7 @@ export interface GroupMember {
   memberId: string;
   clientId: string;
   host: string;
-  partitions: { topic: string; partition: number }[];
+  partitions: TopicPartition[];
 }
 
 export interface GroupDescription {
@@ -27,9 +29,7 @@ export interface GroupDescription {
   members: GroupMember[];
 }
 
-export interface CommittedOffset {
-  topic: string;
-  partition: number;
+export interface CommittedOffset extends TopicPartition {
   offset: number;
   metadata: string | null;
 }
@@ -82,35 +82,13 @@ export async function committedOffsets(client: KafkaClient, group: string): Prom
   return answer.offsets.filter(({ offset }) => offset >= 0);
 }
 
-/** OffsetCommit v7 without membership: the group must be empty. Results per partition. */
+/** Commits without being a member: the group must be empty. Results per partition. */
 export async function commitOffsets(
   client: KafkaClient,
   group: string,
-  offsets: readonly { topic: string; partition: number; offset: number }[],
-): Promise<{ topic: string; partition: number; errorCode: number }[]> {
-  const request: ApiRequest<{ topic: string; partition: number; errorCode: number }[]> = {
-    name: "OffsetCommit",
-    key: 8,
-    version: 7,
-    since: "2.3",
-    body(w) {
-      w.string(group).int32(-1).string("").string(null);
-      w.array([...Map.groupBy(offsets, ({ topic }) => topic)], ([topic, items]) => {
-        w.string(topic).array(items, ({ partition, offset }) => {
-          w.int32(partition).int64(BigInt(offset)).int32(-1).string(null);
-        });
-      });
-    },
-    parse(r) {
-      r.int32();
-      return r
-        .array(() => {
-          const topic = r.string();
-          return r.array(() => ({ topic, partition: r.int32(), errorCode: r.int16() }));
-        })
-        .flat();
-    },
-  };
+  offsets: readonly (TopicPartition & { offset: number })[],
+): Promise<(TopicPartition & { errorCode: number })[]> {
+  const request = offsetCommit(noMember(group), offsets);
   return atCoordinator(client, group, `committing offsets of group "${group}"`, request, (results) => {
     return results.find(({ errorCode }) => errorInfo(errorCode).refreshCoordinator)?.errorCode ?? 0;
   });
@@ -170,7 +148,7 @@ function describeRequest(group: string): ApiRequest<GroupDescription & { errorCo
           const clientId = r.string();
           const host = r.string();
           r.nullableBytes();
-          return { memberId, clientId, host, partitions: assignment(r.nullableBytes()) };
+          return { memberId, clientId, host, partitions: decodeAssignment(r.nullableBytes()) };
         });
         r.int32();
         return { errorCode, group: name, state, protocol, coordinator: -1, members };
@@ -178,19 +156,6 @@ function describeRequest(group: string): ApiRequest<GroupDescription & { errorCo
       return found!;
     },
   };
-}
-
-/** ConsumerProtocolAssignment: https://kafka.apache.org/protocol.html */
-function assignment(bytes: Buffer | null): { topic: string; partition: number }[] {
-  if (!bytes || bytes.length < 6) return [];
-  const r = new Reader(bytes);
-  r.int16();
-  return r
-    .array(() => {
-      const topic = r.string();
-      return r.array(() => ({ topic, partition: r.int32() }));
-    })
-    .flat();
 }
 
 function describe848Request(group: string): ApiRequest<GroupDescription & { errorCode: number }> {

@@ -15,6 +15,7 @@ import {
   joinGroup,
   leaveGroup,
   type Membership,
+  noMember,
   offsetCommit,
   syncGroup,
 } from "./group-requests.ts";
@@ -53,7 +54,7 @@ export class GroupMember {
     this.client = client;
     this.options = options;
     this.log = log;
-    this.membership = { group: options.group, memberId: "", generation: -1, instanceId: options.instanceId };
+    this.membership = { ...noMember(options.group), instanceId: options.instanceId };
   }
 
   /**
@@ -139,7 +140,8 @@ export class GroupMember {
     if (offsets.length === 0) return true;
     for (let attempt = 1; ; attempt++) {
       try {
-        const errorCode = await this.send(offsetCommit(this.membership, offsets));
+        const results = await this.send(offsetCommit(this.membership, offsets));
+        const errorCode = results.find(({ errorCode }) => errorCode !== 0)?.errorCode ?? 0;
         if (lost.includes(errorCode)) {
           this.log.warn("the group went on without this member; some records may be read twice", {
             group: this.options.group,

@@ -29,6 +29,11 @@ export interface Membership {
   instanceId: string | null;
 }
 
+/** Who commits for an empty group from outside. */
+export function noMember(group: string): Membership {
+  return { group, memberId: "", generation: -1, instanceId: null };
+}
+
 export interface JoinOptions {
   topics: readonly string[];
   /** Assignors this member can carry out, the preferred first. */
@@ -122,11 +127,11 @@ export function leaveGroup(membership: Membership): ApiRequest<number> {
   };
 }
 
-/** OffsetCommit v7; the answer is the first error code that is not 0. */
+/** OffsetCommit v7; the answer holds a code for each partition. */
 export function offsetCommit(
   membership: Membership,
   offsets: readonly (TopicPartition & { offset: number })[],
-): ApiRequest<number> {
+): ApiRequest<(TopicPartition & { errorCode: number })[]> {
   return {
     name: "OffsetCommit",
     key: 8,
@@ -143,15 +148,11 @@ export function offsetCommit(
     },
     parse(reader) {
       reader.int32();
-      let first = 0;
-      reader.array(() => {
-        reader.string();
-        reader.array(() => {
-          reader.int32();
-          first ||= reader.int16();
-        });
+      const perTopic = reader.array(() => {
+        const topic = reader.string();
+        return reader.array(() => ({ topic, partition: reader.int32(), errorCode: reader.int16() }));
       });
-      return first;
+      return perTopic.flat();
     },
   };
 }
@@ -188,8 +189,9 @@ function encodeAssignment(partitions: readonly TopicPartition[]): Buffer {
   return writer.bytes(null).finish();
 }
 
-function decodeAssignment(bytes: Buffer | null): TopicPartition[] {
-  if (bytes === null || bytes.length === 0) return [];
+/** Empty also for what is too short to be one. */
+export function decodeAssignment(bytes: Buffer | null): TopicPartition[] {
+  if (bytes === null || bytes.length < 6) return [];
   const reader = new Reader(bytes);
   reader.int16();
   const perTopic = reader.array(() => {

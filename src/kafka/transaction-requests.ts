@@ -4,16 +4,12 @@
  */
 import type { ApiRequest } from "./client.ts";
 import { codes } from "./errors.ts";
+import type { TopicPartition } from "./list-offsets.ts";
 import { errorAfterThrottle, type Reader, type Writer } from "./wire.ts";
 
 export interface ProducerIdentity {
   id: bigint;
   epoch: number;
-}
-
-export interface TopicPartition {
-  topic: string;
-  partition: number;
 }
 
 export interface GroupOffset extends TopicPartition {
@@ -65,7 +61,7 @@ export function addPartitionsToTxn(
     since: "2.8",
     body(w) {
       transactionHeader(w, transactionalId, producer);
-      w.compactArray([...byTopic(partitions)], ([topic, items]) =>
+      w.compactArray(byTopic(partitions), ([topic, items]) =>
         w
           .compactString(topic)
           .compactArray(items, (item) => w.int32(item.partition))
@@ -142,7 +138,7 @@ export function txnOffsetCommit(
         .int32(-1) // generation: no member
         .compactString("")
         .compactString(null)
-        .compactArray([...byTopic(offsets)], ([topic, items]) =>
+        .compactArray(byTopic(offsets), ([topic, items]) =>
           w
             .compactString(topic)
             .compactArray(items, (item) =>
@@ -182,7 +178,7 @@ export function offsetFetch(
     body: (w) =>
       w
         .compactString(group)
-        .compactArray(partitions && [...byTopic(partitions)], ([topic, items]) =>
+        .compactArray(partitions && byTopic(partitions), ([topic, items]) =>
           w
             .compactString(topic)
             .compactArray(items, (item) => w.int32(item.partition))
@@ -223,12 +219,6 @@ function firstError(r: Reader, read: () => number): number {
   return first;
 }
 
-function byTopic<T extends TopicPartition>(items: readonly T[]): Map<string, T[]> {
-  const topics = new Map<string, T[]>();
-  for (const item of items) {
-    const known = topics.get(item.topic);
-    if (known) known.push(item);
-    else topics.set(item.topic, [item]);
-  }
-  return topics;
+function byTopic<T extends TopicPartition>(items: readonly T[]): [topic: string, items: T[]][] {
+  return [...Map.groupBy(items, ({ topic }) => topic)];
 }

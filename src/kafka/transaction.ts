@@ -15,6 +15,7 @@ import { type Clock, type Random, sleep } from "../runtime.ts";
 import type { ApiRequest, KafkaClient } from "./client.ts";
 import { ConnectionError } from "./connection-error.ts";
 import { codes, errorInfo, KafkaError } from "./errors.ts";
+import type { TopicPartition } from "./list-offsets.ts";
 import type { Cut } from "./sink.ts";
 import {
   addOffsetsToTxn,
@@ -24,11 +25,10 @@ import {
   initProducerId,
   offsetFetch,
   type ProducerIdentity,
-  type TopicPartition,
   txnOffsetCommit,
 } from "./transaction-requests.ts";
 
-export type { GroupOffset, ProducerIdentity, TopicPartition } from "./transaction-requests.ts";
+export type { GroupOffset, ProducerIdentity } from "./transaction-requests.ts";
 
 export interface TransactionOptions {
   transactionalId: string;
