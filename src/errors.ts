@@ -41,3 +41,8 @@ export class LogagentError extends Error {
 export function exitCodeOf(error: unknown): number {
   return error instanceof LogagentError ? error.exitCode : exitCodes.BUG;
 }
+
+/** The message of anything thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -2,7 +2,7 @@
 import { runCommand } from "citty";
 import { parseFlags } from "../config/parse-flags.ts";
 import { nearest } from "../config/suggest.ts";
-import { exitCodeOf, exitCodes, LogagentError } from "../errors.ts";
+import { exitCodeOf, exitCodes, LogagentError, messageOf } from "../errors.ts";
 import { KafkaError } from "../kafka/errors.ts";
 import { createLog } from "../observe/log.ts";
 import type { Command, Group } from "./define.ts";
@@ -83,7 +83,7 @@ function explain(error: unknown, path: string, debug: boolean): string {
   if (!(error instanceof LogagentError || error instanceof KafkaError)) {
     const stack =
       error instanceof Error && debug ? `\n${error.stack}` : "; run again with --log-level debug for details";
-    return `logagent: internal error: ${error instanceof Error ? error.message : String(error)}${stack}\n`;
+    return `logagent: internal error: ${messageOf(error)}${stack}\n`;
   }
   const hint = error.code === "USAGE" ? `\nTry: ${path} --help` : "";
   return `logagent: ${error.message}${hint}${debug ? `\n${error.stack}\n${causes(error)}` : ""}\n`;

@@ -1,7 +1,7 @@
 /** What the plain and the transactional producer share: topics, records into batches, batches to brokers, settling. */
 import { backoff } from "../backoff.ts";
 import type { ProducerConfig } from "../config/types.ts";
-import { LogagentError } from "../errors.ts";
+import { LogagentError, messageOf } from "../errors.ts";
 import type { Lines } from "../lines.ts";
 import type { Log } from "../observe/log.ts";
 import { type Clock, type Random, sleep } from "../runtime.ts";
@@ -110,7 +110,7 @@ export abstract class BaseProducer implements Sink {
         // Coordinators answer so for a moment after their start.
         if (!said && (failures >= 5 || !(error instanceof KafkaError))) {
           said = true;
-          const text = `${action}: ${error instanceof Error ? error.message : error}; trying on`;
+          const text = `${action}: ${messageOf(error)}; trying on`;
           this.event({ level: "warn", name: "broker-unavailable", message: text, cause: error });
         }
       }

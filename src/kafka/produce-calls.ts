@@ -1,5 +1,6 @@
 /** Produce requests under way: sent with their batches, and what becomes of both when an answer comes or fails to. */
 import { backoff } from "../backoff.ts";
+import { messageOf } from "../errors.ts";
 import type { Clock, Random } from "../runtime.ts";
 import type { Accumulator } from "./accumulator.ts";
 import type { KafkaClient } from "./client.ts";
@@ -134,8 +135,4 @@ export class ProduceCalls {
     }
     this.hooks.ended(false);
   }
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -2,6 +2,7 @@
  * Decides what is sent next: which partitions may send, what travels together, when to close open batches and when to ask
  * for metadata. Everything retriable is retried for ever with identical bytes and sequences.
  */
+import { messageOf } from "../errors.ts";
 import type { Clock, Random } from "../runtime.ts";
 import type { Accumulator } from "./accumulator.ts";
 import { Alarm } from "./alarm.ts";
@@ -10,7 +11,7 @@ import { MetadataRefresh } from "./metadata-refresh.ts";
 import { partitionGone } from "./partition-events.ts";
 import { MAX_IN_FLIGHT, type PartitionQueue } from "./partition-queue.ts";
 import { PartitionRecovery, type RecoveryHooks } from "./partition-recovery.ts";
-import { messageOf, ProduceCalls, type ProducingBroker } from "./produce-calls.ts";
+import { ProduceCalls, type ProducingBroker } from "./produce-calls.ts";
 import { ProduceVerdict, type VerdictHooks } from "./produce-verdict.ts";
 import type { ProducerStamp, RecordBatch } from "./record-batch.ts";
 import { TopicChanges, type TopicChangesHooks } from "./topic-changes.ts";

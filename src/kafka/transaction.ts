@@ -9,7 +9,7 @@
  * caller starts over with InitProducerId, whose epoch bump makes every older request void.
  */
 import { backoff } from "../backoff.ts";
-import { LogagentError } from "../errors.ts";
+import { LogagentError, messageOf } from "../errors.ts";
 import type { Log } from "../observe/log.ts";
 import { type Clock, type Random, sleep } from "../runtime.ts";
 import type { ApiRequest, KafkaClient } from "./client.ts";
@@ -203,7 +203,7 @@ async function untilAnswered<T>(environment: TransactionEnvironment, step: Step<
         throw error;
       }
       client.forgetCoordinator(kind, key);
-      trouble = error instanceof Error ? error.message : String(error);
+      trouble = messageOf(error);
     }
     log.debug(`${what}: trying again`, { attempt, trouble });
     await sleep(clock, quick ? backoff(attempt + 1, random, 1, 50) : backoff(attempt + 1, random), signal);

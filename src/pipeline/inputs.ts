@@ -1,5 +1,6 @@
 import { backoff } from "../backoff.ts";
 import type { InputConfig } from "../config/types.ts";
+import { messageOf } from "../errors.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { type Clock, type Random, sleep } from "../runtime.ts";
@@ -138,7 +139,7 @@ export class Inputs {
       const wait = backoff(crashes, random, 1000, 60_000);
       log.error("an input failed and is started again", {
         input: name,
-        error: crash instanceof Error ? crash.message : String(crash),
+        error: messageOf(crash),
         seconds: Math.ceil(wait / 1000),
       });
       log.debug(crash instanceof Error ? (crash.stack ?? "") : "");
