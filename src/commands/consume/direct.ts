@@ -6,10 +6,7 @@ import { listOffsets } from "../../kafka/list-offsets.ts";
 import { type OffsetRange, resolveOffsets } from "../../kafka/offset-spec.ts";
 import type { Log } from "../../observe/log.ts";
 import type { Printer } from "./printer.ts";
-import { findTopics, partitionsOf, type TopicSelection } from "./topics.ts";
-
-/** How often (ms) a reader that follows looks for new partitions and, with a pattern, new topics. */
-const discoveryDefault = 30_000;
+import { discoveryDefault, findTopics, partitionsOf, type TopicSelection } from "./topics.ts";
 
 export interface DirectOptions {
   selection: TopicSelection;
@@ -20,7 +17,7 @@ export interface DirectOptions {
   fetch: FetchOptions;
   /** Milliseconds without an answer after which a one-shot read gives up, and the start in any case. */
   timeout: number;
-  /** Milliseconds between looks for new partitions and topics; default 30 000. */
+  /** See `discoveryDefault`. */
   discoveryInterval?: number;
 }
 

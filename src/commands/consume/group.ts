@@ -12,12 +12,10 @@ import { isTransient } from "../../kafka/retry-leaders.ts";
 import type { Log } from "../../observe/log.ts";
 import { sleep, systemClock } from "../../runtime.ts";
 import type { Printer } from "./printer.ts";
-import { findTopics, type TopicSelection } from "./topics.ts";
+import { discoveryDefault, findTopics, type TopicSelection } from "./topics.ts";
 
 const commitInterval = 1000;
 const retryDelay = 1000;
-/** How often (ms) the group's leader looks for new partitions and every member for new topics of a pattern. */
-const discoveryDefault = 30_000;
 
 export interface GroupReadOptions {
   selection: TopicSelection;
@@ -27,7 +25,7 @@ export interface GroupReadOptions {
   fetch: FetchOptions;
   group: GroupOptions;
   timeout: number;
-  /** Milliseconds between looks for new partitions and topics; default 30 000. */
+  /** See `discoveryDefault`. The group's leader looks for new partitions, every member for new topics of a pattern. */
   discoveryInterval?: number;
 }
 

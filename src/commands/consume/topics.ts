@@ -5,6 +5,9 @@ import type { KafkaClient, TopicMetadata } from "../../kafka/client.ts";
 import { codes, KafkaError } from "../../kafka/errors.ts";
 import type { TopicPartition } from "../../kafka/list-offsets.ts";
 
+/** Milliseconds between two looks of a reader that follows for new partitions and, with a pattern, new topics. */
+export const discoveryDefault = 30_000;
+
 export interface TopicSelection {
   names: string[];
   /** Any of them matches the whole name. */
