@@ -60,15 +60,12 @@ export class Positions {
       file.ahead.set(from, to);
       return;
     }
-    let position = to;
     const { ahead } = file;
-    if (ahead !== null && ahead.size > 0) {
-      for (let next = ahead.get(position); next !== undefined; next = ahead.get(position)) {
-        ahead.delete(position);
-        position = next;
-      }
+    file.position = to;
+    for (let next = ahead?.get(to); next !== undefined; next = ahead?.get(next)) {
+      ahead?.delete(file.position);
+      file.position = next;
     }
-    file.position = position;
     if (file.position === file.handed) this.count(file.owner, -1);
     file.owner.settled(id, file.position);
   }
