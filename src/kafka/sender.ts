@@ -8,7 +8,6 @@ import type { Accumulator } from "./accumulator.ts";
 import { Alarm } from "./alarm.ts";
 import type { ClusterMetadata, KafkaClient } from "./client.ts";
 import { MetadataRefresh } from "./metadata-refresh.ts";
-import { partitionGone } from "./partition-events.ts";
 import { MAX_IN_FLIGHT, type PartitionQueue } from "./partition-queue.ts";
 import { PartitionRecovery, type RecoveryHooks } from "./partition-recovery.ts";
 import { ProduceCalls, type ProducingBroker } from "./produce-calls.ts";
@@ -207,11 +206,6 @@ export class Sender {
     this.refresh.noted();
     if (this.topicChanges.apply(metadata)) this.refresh.wanted = true;
     this.pump();
-  }
-
-  /** For whoever moves the batches of a partition that is gone. */
-  tellGone(gone: PartitionQueue, target: PartitionQueue): void {
-    this.hooks.event(partitionGone(gone, target));
   }
 
   close(): void {

@@ -4,6 +4,7 @@
  */
 import { BaseProducer } from "./base-producer.ts";
 import { codes, KafkaError } from "./errors.ts";
+import { partitionGone } from "./partition-events.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
 import type { ProducerStamp, RecordBatch } from "./record-batch.ts";
 import type { SenderHooks } from "./sender.ts";
@@ -91,7 +92,7 @@ export class TransactionalProducer extends BaseProducer implements Transactional
   private partitionsGone(queues: readonly PartitionQueue[]): void {
     for (const queue of queues) {
       this.accumulator.close(queue);
-      this.sender.tellGone(queue, this.accumulator.topic(queue.topic).substitute(queue.partition));
+      this.event(partitionGone(queue, this.accumulator.topic(queue.topic).substitute(queue.partition)));
     }
     this.gone.push(...queues);
     this.moveBatches(this.next);
