@@ -23,6 +23,13 @@ export class Writer {
     return at;
   }
 
+  private uint8(value: number): this {
+    // Room first: it may put another buffer in the place of this one.
+    const at = this.room(1);
+    this.buffer[at] = value;
+    return this;
+  }
+
   int8(value: number): this {
     const at = this.room(1);
     this.buffer.writeInt8(value, at);
@@ -65,13 +72,8 @@ export class Writer {
   /** Unsigned base-128 varint of a value below 2^32. */
   uvarint(value: number): this {
     let rest = value >>> 0;
-    while (rest >= 0x80) {
-      this.buffer[this.room(1)] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
-    }
-    const at = this.room(1);
-    this.buffer[at] = rest;
-    return this;
+    for (; rest >= 0x80; rest >>>= 7) this.uint8((rest & 0x7f) | 0x80);
+    return this.uint8(rest);
   }
 
   raw(bytes: Uint8Array): this {
@@ -166,10 +168,6 @@ export class Reader {
 
   int64(): bigint {
     return this.buffer.readBigInt64BE(this.take(8));
-  }
-
-  float64(): number {
-    return this.buffer.readDoubleBE(this.take(8));
   }
 
   uuid(): Buffer {
