@@ -107,10 +107,10 @@ export class TransactionalProducer extends BaseProducer implements Transactional
   private topicMissing(topic: string): void {
     const { sending } = this;
     if (!sending) return;
-    const stuck = [...sending.cut.waiting].some((batch) => batch.topic === topic);
+    if (![...sending.cut.waiting].some((batch) => batch.topic === topic)) return;
     const now = this.clock.monotonic();
-    if (stuck) sending.missingSince ??= now;
-    if (!stuck || now - (sending.missingSince as number) < missingPatience) return;
+    sending.missingSince ??= now;
+    if (now - sending.missingSince < missingPatience) return;
     this.abort(new KafkaError(codes.UNKNOWN_TOPIC_OR_PARTITION, `producing to topic "${topic}" in a transaction`));
     this.checkSending();
   }
