@@ -2,11 +2,12 @@
  * The codecs of record batches: https://kafka.apache.org/documentation/#recordbatch (attributes, bits 0–2). gzip and
  * zstd are the runtime's, snappy and lz4 are ours, since both are small and must be synchronous.
  */
-import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { constants, createGunzip, createGzip, createZstdCompress, createZstdDecompress } from "node:zlib";
 import type { Allocate } from "./buffer-pool.ts";
 import { gzipSizeHint, zstdSizeHint } from "./decompressed-size.ts";
 import { compressLz4, decompressLz4 } from "./lz4.ts";
 import { compressSnappy, decompressSnappy } from "./snappy.ts";
+import { type Coder, type CoderKind, compressedBound, makeCoder } from "./zlib-coder.ts";
 import { zstdFramesFault } from "./zstd-frames.ts";
 
 export type Codec = "none" | "gzip" | "snappy" | "lz4" | "zstd";
@@ -24,16 +25,9 @@ export class CompressionError extends Error {
   override readonly name = "CompressionError";
 }
 
-/** Levels a user may ask for; codecs that are not listed have none. */
-export const codecLevels: Partial<Record<Codec, { min: number; max: number; default: number }>> = {
-  gzip: { min: 1, max: 9, default: 1 },
-  zstd: { min: 1, max: 22, default: 3 },
-};
+const defaultLevels = { gzip: 1, zstd: 3 };
 
-/**
- * Compresses the records of a batch; snappy and lz4 into what `allocate` gives. `level` counts for gzip (1–9) and zstd
- * (1–22) only.
- */
+/** Compresses the records of a batch into what `allocate` gives. `level` counts for gzip (1–9) and zstd (1–22) only. */
 export function compress(
   codec: Codec,
   data: Uint8Array,
@@ -44,23 +38,18 @@ export function compress(
     case "none":
       return data;
     case "gzip":
-      return gzipSync(data, { level: level ?? codecLevels.gzip?.default });
+      return run(gzip(level ?? defaultLevels.gzip), data, compressedBound(data.length), allocate);
     case "snappy":
       return compressSnappy(data, allocate);
     case "lz4":
       return compressLz4(data, allocate);
     case "zstd":
-      return zstdCompressSync(data, {
-        params: {
-          [constants.ZSTD_c_compressionLevel]: level ?? codecLevels.zstd?.default ?? 3,
-        },
-      });
+      return run(zstd(level ?? defaultLevels.zstd), data, compressedBound(data.length), allocate);
   }
 }
 
 /**
- * Decompresses the records of a batch (for "none" they are `data` itself); snappy and lz4 into what `allocate` gives, a
- * buffer of exactly so many bytes. Throws CompressionError on damage and when the result would be above `limit` bytes.
+ * Decompresses the records of a batch (for "none" they are `data` itself) into what `allocate` gives. Throws CompressionError on damage and when the result would be above `limit` bytes.
  */
 export function decompress(
   codec: Codec,
@@ -87,7 +76,7 @@ function decode(codec: Codec, data: Uint8Array, limit: number, allocate: Allocat
     case "none":
       return data;
     case "gzip":
-      return gunzipSync(data, { maxOutputLength: limit, chunkSize: gzipSizeHint(data, limit) });
+      return run(gunzip, data, gzipSizeHint(data, limit), allocate, limit);
     case "snappy":
       return decompressSnappy(data, limit, allocate);
     case "lz4":
@@ -95,7 +84,49 @@ function decode(codec: Codec, data: Uint8Array, limit: number, allocate: Allocat
     case "zstd": {
       const fault = zstdFramesFault(data);
       if (fault !== null) throw new CompressionError(fault);
-      return zstdDecompressSync(data, { maxOutputLength: limit, chunkSize: zstdSizeHint(data, limit) });
+      return run(unzstd, data, zstdSizeHint(data, limit), allocate, limit);
     }
   }
+}
+
+const { Z_FINISH, ZSTD_e_end, ZSTD_e_continue, ZSTD_c_compressionLevel } = constants;
+
+const gzip = (level: number): CoderKind => ({
+  name: `gzip ${level}`,
+  open: () => createGzip({ level }),
+  flush: Z_FINISH,
+  resets: true,
+});
+
+const zstd = (level: number): CoderKind => ({
+  name: `zstd ${level}`,
+  open: () => createZstdCompress({ params: { [ZSTD_c_compressionLevel]: level } }),
+  flush: ZSTD_e_end,
+  resets: false,
+});
+
+const gunzip: CoderKind = { name: "gunzip", open: () => createGunzip(), flush: Z_FINISH, resets: true };
+
+const unzstd: CoderKind = {
+  name: "unzstd",
+  open: () => createZstdDecompress(),
+  flush: ZSTD_e_continue,
+  resets: false,
+};
+
+/** By name; a process uses one or two. */
+const coders = new Map<string, Coder>();
+
+function run(
+  kind: CoderKind,
+  data: Uint8Array,
+  hint: number,
+  allocate: Allocate,
+  limit = Number.MAX_SAFE_INTEGER,
+): Buffer {
+  const coder = coders.get(kind.name) ?? makeCoder(kind);
+  coders.delete(kind.name); // one that threw may be in the middle of something
+  const result = coder.run(data, hint, limit, allocate);
+  coders.set(kind.name, coder);
+  return result;
 }

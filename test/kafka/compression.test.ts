@@ -122,3 +122,26 @@ test("a match or copy that points before the beginning is damage", () => {
   expect(() => decompressBlock(block, 0, block.length, Buffer.alloc(50), 0, 50, 0)).toThrow("points 2 bytes back");
   expect(() => decompress("snappy", Buffer.from([0x05, 0x00, 0x41, 0x01, 0x02]), 50)).toThrow("points 2 bytes back");
 });
+
+test("levels hold from one batch to the next", () => {
+  const words = Array.from({ length: 500 }, (_, i) => (Math.imul(i + 1, 2_654_435_761) >>> 0).toString(36));
+  const text = Buffer.from(Array.from({ length: 60_000 }, (_, i) => words[(i * i + 7 * (i >> 3)) % 500]).join(" "));
+  for (const codec of ["gzip", "zstd"] as const) {
+    const [fast, small] = codec === "gzip" ? [1, 9] : [1, 19];
+    const sizes = [fast, small, fast, small, undefined].map((level) => compress(codec, text, level).length);
+    expect(sizes.slice(2, 4)).toEqual(sizes.slice(0, 2));
+    expect(sizes[1]).toBeLessThan(sizes[0] as number);
+    expect(compress(codec, text).length).toBe(compress(codec, text, codec === "gzip" ? 1 : 3).length);
+  }
+});
+
+test("damage in one batch is none in the next", () => {
+  const text = Buffer.alloc(100_000, "a line of a log\n");
+  for (const codec of ["gzip", "zstd"] as const) {
+    const packed = compress(codec, text);
+    expect(() => decompress(codec, packed.subarray(0, packed.length - 9), limit)).toThrow(CompressionError);
+    expect(() => decompress(codec, Buffer.alloc(200, 0x55), limit)).toThrow(CompressionError);
+    expect(() => decompress(codec, packed, 99_999)).toThrow(/longer than 99999 bytes/);
+    expect(Buffer.compare(Buffer.from(decompress(codec, packed, limit)), text)).toBe(0);
+  }
+});
