@@ -34,6 +34,9 @@ export interface GroupOptions {
   timeout: number;
 }
 
+/** Milliseconds between heartbeats, also where a third of the session time-out is more: they tell of a rebalance. */
+const longestBeat = 3000;
+
 /** The member's place was given to others: what it read since its last commit, they read again. */
 const lost: readonly number[] = [codes.UNKNOWN_MEMBER_ID, codes.ILLEGAL_GENERATION];
 
@@ -45,8 +48,7 @@ export class GroupMember {
   private timer: ReturnType<typeof setTimeout> | null = null;
   private onRebalance: (reason: string) => void = () => {};
   private onFatal: (error: Error) => void = () => {};
-  /** True for the member that shares out the partitions and must look for new ones. */
-  isLeader = false;
+  private isLeader = false;
   /** True once it was a member. */
   hasJoined = false;
 
@@ -55,6 +57,14 @@ export class GroupMember {
     this.options = options;
     this.log = log;
     this.membership = { ...noMember(options.group), instanceId: options.instanceId };
+  }
+
+  /**
+   * True for the member that shares out the partitions and must look for new ones: that is joining again then. A static
+   * member that comes back is not told that it leads the group (KIP-345, before KIP-814), so it looks in any case.
+   */
+  get looksForPartitions(): boolean {
+    return this.isLeader || this.options.instanceId !== null;
   }
 
   /**
@@ -176,7 +186,7 @@ export class GroupMember {
   }
 
   private beatLater(): void {
-    this.timer = setTimeout(() => void this.beat(), this.options.sessionTimeout / 3);
+    this.timer = setTimeout(() => void this.beat(), Math.min(longestBeat, this.options.sessionTimeout / 3));
   }
 
   private async beat(): Promise<void> {
@@ -237,9 +247,14 @@ export class GroupMember {
           error,
         );
       }
+      case codes.INVALID_SESSION_TIMEOUT: {
+        const text = `the broker does not allow a session time-out of ${this.options.sessionTimeout} ms (see group.min.session.timeout.ms, by default 6 s, and group.max.session.timeout.ms)`;
+        throw new LogagentError("BROKER_REFUSED", `${action} group "${group}": ${text}`, error);
+      }
       case codes.FENCED_INSTANCE_ID: {
         const { instanceId } = this.options;
-        throw new LogagentError("FENCED", `${action} group "${group}": another member runs as "${instanceId}"`, error);
+        const text = `another member runs as "${instanceId}"; give each member an id of its own (--group-instance)`;
+        throw new LogagentError("FENCED", `${action} group "${group}": ${text}`, error);
       }
       default:
         throw error;

@@ -290,6 +290,12 @@ describe("groups", () => {
     expect((await read("-e")).stdout).toBe("");
   }, 30_000);
 
+  test("a session time-out the broker does not allow is told with 69", async () => {
+    const { code, stderr } = await consume(topic, "-g", uniqueTopic("group"), "--session-timeout", "3s");
+    expect(stderr).toMatch(/does not allow a session time-out of 3000 ms/);
+    expect(code).toBe(69);
+  });
+
   test("two members share the partitions; a stopped one's go to the other; every record once", async () => {
     const shared = await createTopic(brokers, uniqueTopic("shared"), 4);
     const group = uniqueTopic("group");

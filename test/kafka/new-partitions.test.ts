@@ -133,8 +133,10 @@ test("the transactional producer", async () => {
   );
 });
 
-for (const group of [false, true]) {
-  test(group ? "a reader in a group" : "a reader without a group", async () => {
+for (const kind of ["without a group", "in a group", "in a group, a static member that came back"] as const) {
+  test(`a reader ${kind}`, async () => {
+    const group = kind !== "without a group";
+    const comesBack = kind.endsWith("came back");
     const { brokers, topic, client } = await newTopic(1);
     const printed: string[] = [];
     const stream = new Writable({
@@ -145,7 +147,7 @@ for (const group of [false, true]) {
     });
     const write = compileFormat("%p %v\\n");
     const printer = new Printer(new OutputBuffer(stream), { write, filter: null, limit: Number.POSITIVE_INFINITY });
-    const stop = new AbortController();
+    let stop = new AbortController();
     const common = {
       selection: { names: [topic], patterns: [] },
       range: parseOffsets(group ? "start" : "end", Date.now()),
@@ -157,14 +159,16 @@ for (const group of [false, true]) {
     };
     const membership = {
       group: uniqueTopic("group"),
-      instanceId: null,
+      instanceId: comesBack ? "reader" : null,
       sessionTimeout: 10_000,
       rebalanceTimeout: 60_000,
       timeout: 30_000,
     };
-    const reading = group
-      ? consumeGroup(client, { ...common, group: membership }, printer, stop.signal, silentLog)
-      : consumeDirect(client, { ...common, partitions: null }, printer, stop.signal, silentLog);
+    const read = () =>
+      group
+        ? consumeGroup(client, { ...common, group: membership }, printer, stop.signal, silentLog)
+        : consumeDirect(client, { ...common, partitions: null }, printer, stop.signal, silentLog);
+    let reading = read();
     closing.unshift(async () => {
       stop.abort();
       await reading;
@@ -181,6 +185,14 @@ for (const group of [false, true]) {
       await send(0, ["hello"]);
       return printed.includes("0 hello");
     });
+    if (comesBack) {
+      stop.abort();
+      await reading;
+      stop = new AbortController();
+      reading = read();
+      await send(0, ["back"]);
+      await waitFor("the reader to be back", () => printed.includes("0 back"));
+    }
     await grow(client, topic, 3);
     const late = new TestProducer(brokers);
     closing.push(() => late.sink.close());

@@ -25,7 +25,7 @@ export interface GroupReadOptions {
   fetch: FetchOptions;
   group: GroupOptions;
   timeout: number;
-  /** See `discoveryDefault`. The group's leader looks for new partitions, every member for new topics of a pattern. */
+  /** See `discoveryDefault`. Who leads the group looks for new partitions, every member for new topics of a pattern. */
   discoveryInterval?: number;
 }
 
@@ -97,7 +97,7 @@ async function oneGeneration(
   const discovery = setInterval(async () => {
     const now = await findTopics(client, options.selection).catch(() => null);
     if (now === null) return;
-    const isNew = member.isLeader ? signatureOf(now) !== signature : namesOf(now) !== namesOf(topics);
+    const isNew = member.looksForPartitions ? signatureOf(now) !== signature : namesOf(now) !== namesOf(topics);
     if (isNew) interrupt();
   }, options.discoveryInterval ?? discoveryDefault);
 
