@@ -1,6 +1,7 @@
 /** `logagent consume`: records of topics to stdout. */
 import { connectionFlags } from "../config/flags.ts";
 import { LogagentError } from "../errors.ts";
+import type { KafkaClient } from "../kafka/client.ts";
 import type { FetchOptions } from "../kafka/fetch.ts";
 import { isolationLevels } from "../kafka/fetch-request.ts";
 import type { GroupOptions } from "../kafka/group-member.ts";
@@ -8,6 +9,7 @@ import { type OffsetRange, parseOffsets } from "../kafka/offset-spec.ts";
 import { OutputBuffer } from "../output/buffer.ts";
 import { compileFilter } from "../output/filter.ts";
 import { compileFormat } from "../output/format.ts";
+import { connectWithin } from "./consume/connect.ts";
 import { consumeDirect } from "./consume/direct.ts";
 import { consumeGroup } from "./consume/group.ts";
 import { Printer } from "./consume/printer.ts";
@@ -89,7 +91,7 @@ export default defineCommand({
     timeout: {
       type: "duration",
       default: 60_000,
-      description: "With an end to reach: give up (69) when no broker answers for so long",
+      description: "With an end to reach: give up (69) when no broker answers for so long, at the start or later",
     },
     rack: { type: "string", value: "ID", description: "Read from replicas in this rack where brokers allow it" },
     fetchMinBytes: { type: "size", default: 1, description: "Brokers wait for so much before they answer" },
@@ -137,13 +139,15 @@ export default defineCommand({
     const { signal, release } = untilSignal();
     try {
       const { exitAtEnd, timeout } = flags;
-      await withClient(context, (client) => {
+      const read = (client: KafkaClient) => {
         if (group === null) {
           const options = { selection, partitions, range, exitAtEnd, fetch, timeout };
           return consumeDirect(client, options, printer, signal, log);
         }
         return consumeGroup(client, { selection, range, exitAtEnd, fetch, group, timeout }, printer, signal, log);
-      });
+      };
+      const patience = exitAtEnd || range.to !== null ? timeout : 0;
+      await withClient(context, read, (client) => connectWithin(client, patience, signal, log));
     } finally {
       release();
     }

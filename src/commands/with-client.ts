@@ -1,4 +1,7 @@
-/** A connected client for the time of one command. kafkajs is loaded only here, so that help and usage errors stay fast. */
+/**
+ * A client for the time of one command, connected by `connect`: by default in one try. kafkajs is loaded only here, so
+ * that help and usage errors stay fast.
+ */
 import { connectionOptions } from "../config/connection.ts";
 import type { FlagValues } from "../config/flag.ts";
 import type { connectionFlags } from "../config/flags.ts";
@@ -8,12 +11,13 @@ import type { Log } from "../observe/log.ts";
 export async function withClient<T>(
   { flags, log }: { flags: FlagValues<typeof connectionFlags>; log: Log },
   work: (client: KafkaClient) => Promise<T>,
+  connect = (client: KafkaClient) => client.connect(),
 ): Promise<T> {
   const options = connectionOptions(flags);
   const { createClient } = await import("../kafka/connect.ts");
   const client = createClient(options, log);
   try {
-    await client.connect();
+    await connect(client);
     return await work(client);
   } finally {
     await client.close();

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { connect, createServer } from "node:net";
 import { Kafka, logLevel, type Producer } from "kafkajs";
 import { createTopic, sharedKafka, uniqueTopic } from "../kafka/broker.ts";
+import { freePorts } from "../kafka/ports.ts";
 import { root, run, start } from "../support/process.ts";
 import { findTool, testWith } from "../support/tools.ts";
 import { waitFor } from "../support/wait.ts";
@@ -84,6 +86,37 @@ test("no broker, no topic, no partition: 69 and why", async () => {
   expect(await consume(topic, "-p", "2")).toMatchObject({
     code: 69,
     stderr: expect.stringContaining("partitions 0 to 1"),
+  });
+});
+
+describe("no broker answers at first", () => {
+  test("a read with an end goes on when one comes", async () => {
+    const [port] = (await freePorts(1)) as [number];
+    const reading = start([...main, "consume", "-b", `127.0.0.1:${port}`, topic, "-p", "1", "-O", "start:end"]);
+    await reading.says(/refused.*; trying again/);
+    const [host, to] = (brokers.split(",")[0] as string).split(":") as [string, string];
+    const proxy = createServer((socket) => {
+      const broker = connect(Number(to), host);
+      socket.on("error", () => broker.destroy()).pipe(broker);
+      broker.on("error", () => socket.destroy()).pipe(socket);
+    }).listen(port, "127.0.0.1");
+    const { code, stdout } = await reading.exited;
+    proxy.close();
+    expect([code, stdout.split("\n").slice(0, -1)]).toEqual([0, sequence("b", 0, 5)]);
+  });
+
+  test("it gives up with 69 after --timeout; a read without an end, and SIGTERM, do not wait", async () => {
+    const args = ["consume", "-b", "127.0.0.1:1", "t"];
+    const late = await cli([...args, "-e", "--timeout", "300ms"]);
+    expect([late.code, late.stderr]).toEqual([
+      69,
+      expect.stringMatching(/trying again for 300 ms[\s\S]*\nlogagent: .*refused/),
+    ]);
+    const follows = await cli(args);
+    expect([follows.code, follows.stderr]).toEqual([69, expect.not.stringContaining("trying again")]);
+    const stopped = start([...main, ...args, "-e", "--timeout", "10m"]);
+    await stopped.says(/trying again/);
+    expect((await stopped.stop("SIGTERM")).code).toBe(69);
   });
 });
 
