@@ -79,16 +79,13 @@ export class Agent {
     const feed = files === undefined ? null : await this.start(files, connected);
     const { error, deadline } = await this.runEnded;
     feed?.stop();
-    const settled = feed === null || (await this.finish(deadline));
+    const unsettled = feed === null ? null : await this.finish(deadline);
     this.ended.abort();
     this.inputs?.close();
     if (error !== undefined) throw error;
-    if (!settled) {
-      const held = delivery.sink.buffered;
-      throw new LogagentError(
-        "BROKER_UNAVAILABLE",
-        `stopping: ${held} bytes were not acknowledged within ${deadline} ms; they will be sent by the next start`,
-      );
+    if (unsettled !== null) {
+      const text = `stopping: ${delivery.sink.buffered} bytes ${unsettled}; they will be sent by the next start`;
+      throw new LogagentError("BROKER_UNAVAILABLE", text);
     }
     return config.once && this.dropped > 0 ? 65 : 0;
   }
@@ -190,7 +187,7 @@ export class Agent {
     return feed;
   }
 
-  private async finish(deadline: number): Promise<boolean> {
+  private async finish(deadline: number): Promise<string | null> {
     try {
       return await this.options.delivery.stop(deadline);
     } catch (error) {

@@ -5,7 +5,7 @@ import { Seldom } from "../observe/seldom.ts";
 import type { Clock } from "../runtime.ts";
 import type { Journal } from "../state/journal.ts";
 import type { FileState } from "../state/types.ts";
-import type { CheckpointSource, Delivery } from "./delivery.ts";
+import { type CheckpointSource, type Delivery, late } from "./delivery.ts";
 import { Wake } from "./wake.ts";
 
 export interface AtLeastOnceOptions {
@@ -72,12 +72,12 @@ export class AtLeastOnce implements Delivery {
 
   finish(): void {}
 
-  async stop(timeout: number): Promise<boolean> {
+  async stop(timeout: number): Promise<string | null> {
     const flushed = await this.sink.flush(timeout);
     this.stopping = true;
     this.wake.ring();
     await this.running;
-    return flushed;
+    return flushed ? null : late(timeout);
   }
 
   private async keepCheckpoints(): Promise<void> {

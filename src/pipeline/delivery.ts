@@ -22,10 +22,15 @@ export interface Delivery {
   /** No lines come any more: what was appended need not wait for others. */
   finish(): void;
   /**
-   * Waits at most `timeout` ms until everything appended is settled (the result says whether it is), then writes the
-   * last checkpoint.
+   * Waits at most `timeout` ms until everything appended is settled, then writes the last checkpoint. Null, or what
+   * became of the bytes that are not settled, as the rest of a sentence about them.
    */
-  stop(timeout: number): Promise<boolean>;
+  stop(timeout: number): Promise<string | null>;
+}
+
+/** For `Delivery.stop`. */
+export function late(timeout: number): string {
+  return `were not acknowledged within ${timeout} ms`;
 }
 
 /** Where checkpoints come from. */

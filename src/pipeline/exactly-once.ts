@@ -28,7 +28,7 @@ import type { Journal } from "../state/journal.ts";
 import type { FileState } from "../state/types.ts";
 import { changes } from "./at-least-once.ts";
 import { Committer, forbidden } from "./committer.ts";
-import type { CheckpointSource, Delivery } from "./delivery.ts";
+import { type CheckpointSource, type Delivery, late } from "./delivery.ts";
 import { HeldTopics } from "./held-topics.ts";
 import type { Delta } from "./ledger.ts";
 import { trueCheckpoint } from "./true-checkpoint.ts";
@@ -153,7 +153,7 @@ export class ExactlyOnce implements Delivery {
     return this.bytes > 0 && [...this.refused].some(short);
   }
 
-  async stop(timeout: number): Promise<boolean> {
+  async stop(timeout: number): Promise<string | null> {
     const { clock, abort } = this.options;
     this.stopping = true;
     this.requestStop();
@@ -163,10 +163,17 @@ export class ExactlyOnce implements Delivery {
       ended = true;
     });
     await Promise.race([running, sleep(clock, timeout, abort.signal)]);
-    if (ended) return this.sink.buffered === 0;
+    if (ended) return this.unsettled();
     abort.abort(new LogagentError("BROKER_UNAVAILABLE", "stopping: the transaction could not be committed in time"));
     running.catch(() => {});
-    return false;
+    return late(timeout);
+  }
+
+  /** Of bytes that nothing was waited for. */
+  private unsettled(): string | null {
+    if (this.sink.buffered === 0) return null;
+    if (!this.committer.ready) return "were not sent: the transactional id was not claimed yet";
+    return `wait for topic ${[...this.held.names].map((name) => `"${name}"`).join(", ")}, which is missing`;
   }
 
   private async keepCommitting(source: CheckpointSource): Promise<void> {

@@ -66,11 +66,15 @@ async function start(
     log: silentLog,
     metrics: noMetrics,
   });
+  const said: string[] = [];
   const ended = agent
     .run()
     .finally(() => journal.close())
-    .catch((error) => error.code ?? error);
-  return { agent, ended, journal };
+    .catch((error) => {
+      said.push(error.message);
+      return error.code ?? error;
+    });
+  return { agent, ended, journal, said };
 }
 
 describe("exactly once", () => {
@@ -131,7 +135,12 @@ describe("exactly once", () => {
       if (round % 2 === 0) {
         run.agent.stop();
         // What it could not send it says, and leaves to the next start.
-        if (round === 2) expect(await run.ended).toBe("BROKER_UNAVAILABLE");
+        if (round === 2) {
+          expect(await run.ended).toBe("BROKER_UNAVAILABLE");
+          expect(run.said).toEqual([
+            expect.stringMatching(/bytes wait for topic "u", which is missing; they will be sent/),
+          ]);
+        }
         here.disk = here.disk.killed();
         run = await start(here);
       }
