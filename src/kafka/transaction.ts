@@ -59,6 +59,12 @@ export interface TransactionCoordinator {
   commitOffsets(producer: ProducerIdentity, offsets: readonly GroupOffset[]): Promise<void>;
   end(producer: ProducerIdentity, commit: boolean): Promise<void>;
   /**
+   * Aborts the transaction of a producer that goes away, by a new epoch instead of EndTxn: records that are still on
+   * their way to a broker are refused then, while behind an EndTxn they could open a transaction that nobody ends.
+   * `signal` ends the tries. Throws KafkaError when the producer was fenced before.
+   */
+  abandon(producer: ProducerIdentity, signal: AbortSignal): Promise<void>;
+  /**
    * All offsets of the group, none of which a pending transaction can change any more; null when that did not come about
    * within `patience` ms. Retries everything else for ever.
    */
@@ -142,6 +148,18 @@ export function createTransactionCoordinator(
       const request = endTxn(transactionalId, producer, commit);
       const what = commit ? "committing the transaction" : "aborting the transaction";
       await untilAnswered(environment, { ...coordinator, ...within, what, request, code: itself });
+    },
+
+    async abandon(producer, signal) {
+      await untilAnswered(
+        { ...environment, signal },
+        {
+          ...coordinator,
+          what: `giving up the transaction of "${transactionalId}"`,
+          request: initProducerId(transactionalId, timeoutMs, producer),
+          code: (answer) => answer.errorCode,
+        },
+      );
     },
 
     async stableOffsets(patience) {

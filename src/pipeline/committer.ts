@@ -42,6 +42,9 @@ export interface CommitterOptions {
 /** How long offsets may stay unstable after InitProducerId before a marker is written for them; milliseconds. */
 const unstablePatience = 3000;
 
+/** How long the end may be delayed to abort a transaction, milliseconds. */
+const abandonTimeout = 1000;
+
 /** Codes that name what neither a retry nor a new epoch mends. */
 export const forbidden = /AUTHORIZATION_FAILED|UNSUPPORTED_|SASL/;
 
@@ -51,6 +54,8 @@ export class Committer {
   private readonly options: CommitterOptions;
   private readonly seldom: Seldom;
   private producer: ProducerIdentity | null = null;
+  /** A transaction may be open that is not known to have ended. */
+  private pending = false;
   /** The last attempt failed because the journal could not be written. */
   private journalFailed = false;
 
@@ -72,6 +77,7 @@ export class Committer {
       const offsets = await coordinator.stableOffsets(unstablePatience);
       if (offsets !== null) {
         this.producer = producer;
+        this.pending = false;
         this.options.sink.setProducer(producer);
         return highestMark(offsets);
       }
@@ -88,6 +94,7 @@ export class Committer {
     const { coordinator, journal, metrics, log, clock } = this.options;
     const producer = this.producer as ProducerIdentity;
     let ending = false;
+    this.pending = true;
     try {
       const checkpoint = () => this.writeCheckpoint(n, delta as Delta);
       // While the journal cannot be written, no transaction is opened in vain.
@@ -103,6 +110,7 @@ export class Committer {
       this.journalFailed = false;
       ending = true;
       await coordinator.end(producer, true);
+      this.pending = false;
       this.lastCommit = clock.monotonic();
       metrics.count("transactions_total", { outcome: "committed" });
       this.seldom.clear("aborted");
@@ -122,6 +130,19 @@ export class Committer {
       if (this.journalFailed && !journal.broken) await this.pauseForJournal(error);
       return committed;
     }
+  }
+
+  /**
+   * For the end, when all waits have ended: aborts a transaction that is open still, so that it holds no readers back;
+   * only where its coordinator answers within a moment. Whether it was committed after all, the next start finds out.
+   */
+  async abandon(): Promise<void> {
+    const { coordinator, clock } = this.options;
+    if (!this.pending || this.producer === null) return;
+    const over = new AbortController();
+    const moment = sleep(clock, abandonTimeout, over.signal);
+    await Promise.race([moment, coordinator.abandon(this.producer, over.signal).catch(() => {})]);
+    over.abort(new Error("the coordinator does not answer"));
   }
 
   /** Writes to the journal as soon as it can be written. */

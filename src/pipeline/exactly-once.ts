@@ -166,6 +166,7 @@ export class ExactlyOnce implements Delivery {
     if (ended) return this.unsettled();
     abort.abort(new LogagentError("BROKER_UNAVAILABLE", "stopping: the transaction could not be committed in time"));
     running.catch(() => {});
+    await this.committer.abandon();
     return late(timeout);
   }
 

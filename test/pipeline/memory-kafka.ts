@@ -112,6 +112,7 @@ export class MemoryKafka {
       commitOffsets: async (producer, offsets) =>
         this.request("commitOffsets", producer, () => this.commitOffsets(offsets)),
       end: async (producer, commit) => this.request("end", producer, () => this.end(commit)),
+      abandon: async (producer) => this.request("abandon", producer, () => void this.init()),
       stableOffsets: async () => (this.unstable ? null : [...this.offsets.values()]),
     };
   }
