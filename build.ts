@@ -68,7 +68,8 @@ async function compile(outfile: string, target?: string, executable?: string): P
       // Neither ./.env nor ./bunfig.toml of the directory it is started in may change what it does.
       autoloadDotenv: false,
       autoloadBunfig: false,
-      execArgv: ["--smol"],
+      // src/observe/memory.ts calls the collector.
+      execArgv: ["--smol", "--expose-gc"],
       ...(target && executable
         ? { target: `bun-${target}` as Bun.Build.CompileTarget, executablePath: executable }
         : {}),

@@ -8,6 +8,7 @@ import { createProducer, createTransactionalProducer } from "../kafka/producer.t
 import type { Batch, Outcome } from "../kafka/sink.ts";
 import { createTransactionCoordinator } from "../kafka/transaction.ts";
 import type { Log } from "../observe/log.ts";
+import { keepMemory } from "../observe/memory.ts";
 import { createMetrics, type Metrics } from "../observe/metrics.ts";
 import { serveMetrics } from "../observe/server.ts";
 import { systemClock } from "../runtime.ts";
@@ -27,6 +28,9 @@ const random = Math.random;
 
 /** transaction.timeout.ms: so long readers of committed records wait at most for a dead agent. */
 const transactionTimeout = 15_000;
+
+/** Bytes: what an agent at work takes besides the batches that wait to be sent. */
+const workingMemory = 60e6;
 
 /** `tail` with the real files, brokers and signals; the exit code. `load` reads the configuration anew. */
 export async function runAgent(config: AgentConfig, load: () => AgentConfig, log: Log): Promise<number> {
@@ -59,6 +63,7 @@ export async function runAgent(config: AgentConfig, load: () => AgentConfig, log
     log,
     metrics,
   });
+  const letGrow = keepMemory({ clock, log, limit: workingMemory + config.producer.memoryBytes });
   const undo = handleSignals(agent, config, load, log, metrics);
   const health = { live: () => null, ready: () => agent.unready };
   try {
@@ -71,6 +76,7 @@ export async function runAgent(config: AgentConfig, load: () => AgentConfig, log
     }
   } finally {
     undo();
+    letGrow();
     abort.abort();
     await delivery.sink.close();
     await client.close();

@@ -194,19 +194,15 @@ export async function waitUntilReceived(rig: Rig, timeout = 90_000): Promise<voi
   }
 }
 
-/**
- * MB that an agent may ever be resident with in a campaign: DESIGN's budget for a backlog, 100, of which `buffer_memory`
- * caps the batches at 32 MiB, and a quarter more. The peak also holds what garbage collection has not come to while
- * brokers keep the machine busy, and here 40 generations of a file are open at a time.
- */
-export const memoryCap = 125;
+/** MiB that an agent may ever be resident with in a campaign: DESIGN's budget for a backlog. */
+export const memoryCap = 100;
 
-/** Resident memory (VmRSS) of a process in MB; -1 where the system does not say. */
+/** Resident memory (VmRSS) of a process in MiB; -1 where the system does not say. */
 export function residentNow(pid: number): number {
   return memoryOf(pid, "VmRSS");
 }
 
-/** Peak resident memory (VmHWM) of a process in MB; -1 where the system does not say. */
+/** Peak resident memory (VmHWM) of a process in MiB; -1 where the system does not say. */
 export function residentPeak(pid: number): number {
   return memoryOf(pid, "VmHWM");
 }
