@@ -2,6 +2,7 @@
 import type { DirEntry, Fs, Stat } from "./fs.ts";
 import { foundBy, type Glob, hasMagic, matchName, parseGlob, pathMatcher } from "./glob.ts";
 import { reach } from "./remote.ts";
+import { joinPath } from "./siblings.ts";
 
 /** "file": what it holds will be looked at. */
 type Request = { kind: "stat" | "readdir"; path: string } | { kind: "file"; path: string; named: boolean };
@@ -22,6 +23,13 @@ interface Target {
   directories: Set<string>;
   /** A walk of it is under way. */
   busy: boolean;
+}
+
+/** An entry of a directory, and the segment indexes at which the walk goes on behind it. */
+interface Step {
+  entry: DirEntry;
+  path: string;
+  indexes: readonly number[];
 }
 
 type Known = (path: string) => boolean;
@@ -187,15 +195,8 @@ export class Discovery {
         }
         if (entries === null || !Array.isArray(entries)) continue;
         directories.add(directory);
-        entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-        for (const entry of entries) {
-          const path =
-            directory === "."
-              ? entry.name
-              : directory.endsWith("/")
-                ? directory + entry.name
-                : `${directory}/${entry.name}`;
-          for (const step of matches(glob, index, entry.name)) {
+        for (const { entry, path, indexes } of this.#unknown(entries, directory, glob, index, known)) {
+          for (const step of indexes) {
             if (step === glob.segments.length) {
               if (entry.kind !== "directory" && entry.kind !== "fifo" && !this.#excluded(path))
                 yield* report(path, false);
@@ -213,6 +214,20 @@ export class Discovery {
         }
       }
     }
+  }
+
+  /** The entries that take the walk further, by name, without those that end at a known path: mostly that is all of them. */
+  #unknown(entries: readonly DirEntry[], directory: string, glob: Glob, index: number, known: Known): Step[] {
+    const prefix = joinPath(directory, "");
+    const steps: Step[] = [];
+    for (const entry of entries) {
+      const indexes = matches(glob, index, entry.name);
+      if (indexes.length === 0) continue;
+      const path = prefix + entry.name;
+      if (indexes.length > 1 || indexes[0] !== glob.segments.length || !known(path))
+        steps.push({ entry, path, indexes });
+    }
+    return steps.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
   }
 }
 
@@ -253,10 +268,12 @@ function isLog({ kind }: Stat, named: boolean): boolean {
   return kind === "file" || (named && kind === "fifo");
 }
 
+const none: readonly number[] = [];
+
 /** The segment indexes at which a walk goes on behind `name`; the number of segments: the name itself is a match. */
-function matches(glob: Glob, index: number, name: string): number[] {
+function matches(glob: Glob, index: number, name: string): readonly number[] {
   const segment = glob.segments[index]!;
-  if (segment !== "**") return matchName(segment, name) ? [index + 1] : [];
+  if (segment !== "**") return matchName(segment, name) ? [index + 1] : none;
   const steps = name.startsWith(".") ? [] : [index];
   if (index + 1 === glob.segments.length) steps.push(index + 1);
   else steps.push(...matches(glob, index + 1, name));

@@ -18,20 +18,26 @@ let mounts: { point: string; traits: Traits }[] | null = null;
 let readAt = 0;
 /** By directory. */
 let known = new Map<string, Traits>();
+/** The directory that was asked for last: thousands of files mostly lie in one. */
+let last: { directory: string; traits: Traits } | null = null;
 
 /** Traits of the mount that holds `path`. The table is read again after 30 s. */
 export function mountTraits(path: string): Traits {
   if (mounts === null || performance.now() - readAt > 30_000) {
     mounts = readMounts();
     known = new Map();
+    last = null;
     readAt = performance.now();
   }
-  const directory = path.slice(0, path.lastIndexOf("/") + 1);
+  const length = path.lastIndexOf("/") + 1;
+  if (last !== null && last.directory.length === length && path.startsWith(last.directory)) return last.traits;
+  const directory = path.slice(0, length);
   let traits = known.get(directory);
   if (!traits) {
     traits = find(mounts, directory || `${process.cwd()}/`);
     known.set(directory, traits);
   }
+  last = { directory, traits };
   return traits;
 }
 
