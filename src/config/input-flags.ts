@@ -54,7 +54,7 @@ export const inputFlags = {
     value: "PARTITIONS[:REPLICATION]",
     env: "LOGAGENT_CREATE_TOPIC",
     group: "Records",
-    description: "Create the topic if it does not exist",
+    description: "Create the topic if it does not exist, also when it is deleted while lines wait for it",
   },
   from: {
     type: "string",

@@ -33,6 +33,7 @@ export abstract class BaseProducer implements Sink {
   protected readonly accumulator: Accumulator;
   protected readonly sender: Sender;
   private readonly settledListeners: ((batch: Batch, outcome: Outcome) => void)[] = [];
+  private missingListener: (topic: string) => void = () => {};
   private readonly ending = new AbortController();
 
   constructor(
@@ -58,8 +59,13 @@ export abstract class BaseProducer implements Sink {
       transactionalId: options.transactionalId ?? null,
       firstSequence: options.firstSequence ?? 0,
     };
+    const hooks = this.hooks();
     this.sender = new Sender(client, senderOptions, this.accumulator, clock, random, {
-      ...this.hooks(),
+      ...hooks,
+      topicMissing: (topic) => {
+        hooks.topicMissing?.(topic);
+        if (this.accumulator.topic(topic).memory > 0) this.missingListener(topic);
+      },
       produced: options.onProduced,
       refused: options.onProduceError,
     });
@@ -125,6 +131,10 @@ export abstract class BaseProducer implements Sink {
 
   onRoom(f: () => void): void {
     this.accumulator.onRoom(f);
+  }
+
+  onMissing(f: (topic: string) => void): void {
+    this.missingListener = f;
   }
 
   append(lines: Lines, route: Route): void {

@@ -79,6 +79,10 @@ export class CommittingSink implements Sink {
     this.sink.onRoom(f);
   }
 
+  onMissing(f: (topic: string) => void): void {
+    this.sink.onMissing(f);
+  }
+
   append(lines: Lines, route: Route): void {
     this.sink.append(lines, route);
     this.bytes += lines.to - lines.base;

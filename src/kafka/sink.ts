@@ -64,6 +64,8 @@ export interface Sink {
   hasRoom(topic: string): boolean;
   /** Called (once per change) when room came back after `hasRoom` was false. */
   onRoom(f: () => void): void;
+  /** Called again and again while records wait for a topic that is not there any more. */
+  onMissing(f: (topic: string) => void): void;
   /**
    * Encodes all records of the chunk into open batches; copies what it needs. Creates the chunk's ranges: a range is
    * closed at the chunk's end and wherever a batch that holds records of it is closed.

@@ -79,7 +79,7 @@ export class UnresolvedError extends Error {
 /** Milliseconds for an answer within a transaction, below its own time-out. */
 const answerTimeout = 10_000;
 
-/** How long partitions may be unknown before the transaction is begun anew, with those there are by then; milliseconds. */
+/** How long partitions, or all topics of the offsets, may be unknown before the transaction is begun anew, with those there are by then; milliseconds. */
 const missingPatience = 3_000;
 
 /** Codes that waiting mends here although the protocol's table calls them final elsewhere. */
@@ -104,6 +104,7 @@ export function createTransactionCoordinator(
   const coordinator = { kind: "transaction", key: transactionalId } as const;
   const groupCoordinator = { kind: "group", key: group } as const;
   const within = { once: true };
+  const missing = () => ({ code: codes.UNKNOWN_TOPIC_OR_PARTITION, until: clock.monotonic() + missingPatience });
 
   return {
     async init() {
@@ -120,8 +121,7 @@ export function createTransactionCoordinator(
     async addPartitions(producer, partitions) {
       const request = addPartitionsToTxn(transactionalId, producer, partitions);
       const what = `adding ${partitions.length} partitions to the transaction`;
-      const missing = { code: codes.UNKNOWN_TOPIC_OR_PARTITION, until: clock.monotonic() + missingPatience };
-      await untilAnswered(environment, { ...coordinator, ...within, what, request, code: itself, missing });
+      await untilAnswered(environment, { ...coordinator, ...within, what, request, code: itself, missing: missing() });
     },
 
     async addGroup(producer) {
@@ -136,6 +136,7 @@ export function createTransactionCoordinator(
         ...within,
         what: `committing the offsets of the group "${group}" in the transaction`,
         request: txnOffsetCommit(transactionalId, group, producer, offsets),
+        missing: missing(),
         code(results) {
           const bad = results.map(({ errorCode }) => errorCode).filter((code) => code !== 0);
           const gone = bad.every((code) => code === codes.UNKNOWN_TOPIC_OR_PARTITION);

@@ -127,6 +127,7 @@ export class Committer {
       // A claim without lines that was not committed is simply made again.
       const committed = this.judge(n, mark, ending && delta !== null);
       metrics.count("transactions_total", { outcome: committed ? "committed" : "aborted" });
+      if (!committed && mark === null) await this.noteAbort();
       if (this.journalFailed && !journal.broken) await this.pauseForJournal(error);
       return committed;
     }
@@ -221,6 +222,14 @@ export class Committer {
       "STATE_MISMATCH",
       `committing checkpoint ${n} failed: the answer was lost and Kafka has no offset of the agent's group any more; start again with --recover repeat or --recover skip`,
     );
+  }
+
+  /** Kafka holds no number that could tell the next start of it, since the topics are gone: the journal must. */
+  private async noteAbort(): Promise<void> {
+    const { journal } = this.options;
+    if (journal.pending.length === 0) return;
+    const back = () => ({ n: journal.nextNumber(), base: journal.confirmed, confirmed: true, files: [] }) as const;
+    await this.durably(() => journal.append(back()));
   }
 
   /** Writes an abort marker behind whatever is pending in the group. */

@@ -21,16 +21,31 @@ export interface TopicsOptions {
   impatient: boolean;
 }
 
-/** Waits for topics, once each, for ever: a missing one is said once and then seldom. */
+/**
+ * Milliseconds between the first tries to create a topic anew that was deleted, and at most. The first wait is for whoever
+ * deleted it, and may be about to create it otherwise; and for brokers that start, which forget topics for a moment.
+ */
+const firstWait = 5000;
+const longestWait = 60_000;
+
+/**
+ * Waits for topics, once each, for ever: a missing one is said once and then seldom. One that is deleted later while lines
+ * wait for it is created again if it was to be created in the first place.
+ */
 export class Topics {
   private readonly options: TopicsOptions;
   private readonly seldom: Seldom;
   private readonly waiting = new Map<string, Promise<void>>();
   private readonly readyTopics = new Set<string>();
+  /** By name, as they were last started. */
+  private readonly inputs = new Map<string, InputConfig>();
+  /** Topics that are being created anew. */
+  private readonly returning = new Set<string>();
 
   constructor(options: TopicsOptions) {
     this.options = options;
     this.seldom = new Seldom(options.clock);
+    options.sink.onMissing((topic) => void this.createAgain(topic));
   }
 
   get ready(): readonly string[] {
@@ -39,7 +54,8 @@ export class Topics {
 
   /** Resolves when the topic may be written to (or never, after the signal). */
   async wait(config: InputConfig): Promise<void> {
-    const { topic } = config;
+    const { name, topic } = config;
+    this.inputs.set(name, config);
     if (this.readyTopics.has(topic)) return;
     let waiting = this.waiting.get(topic);
     if (!waiting) {
@@ -68,6 +84,29 @@ export class Topics {
       await sleep(clock, backoff(attempt + 1, random, 500, 15_000), signal);
     }
     await new Promise(() => {});
+  }
+
+  private async createAgain(topic: string): Promise<void> {
+    const { clock, random, log, create, signal } = this.options;
+    if (!this.readyTopics.has(topic) || !this.creation(topic) || this.returning.has(topic)) return;
+    this.returning.add(topic);
+    for (let attempt = 1; ; attempt++) {
+      await sleep(clock, backoff(attempt, random, firstWait, longestWait), signal);
+      const how = this.creation(topic);
+      if (signal.aborted || !how) break;
+      try {
+        await create(topic, how);
+        break;
+      } catch (error) {
+        if (!(error instanceof LogagentError || error instanceof KafkaError)) throw error;
+        if (this.seldom.say(topic) !== null) log.error(`${error.message}; trying again`, { topic });
+      }
+    }
+    this.returning.delete(topic);
+  }
+
+  private creation(topic: string): InputConfig["createTopic"] | undefined {
+    return [...this.inputs.values()].find((input) => input.topic === topic && input.createTopic)?.createTopic;
   }
 }
 

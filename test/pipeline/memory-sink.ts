@@ -20,6 +20,8 @@ export class MemorySink implements Sink {
   recordsPerBatch = 3;
   private settledListener: (batch: Batch, outcome: Outcome) => void = () => {};
   private roomListener: () => void = () => {};
+  /** Tells that records wait for a topic that is not there any more. */
+  tellMissing: (topic: string) => void = () => {};
 
   async prepare(): Promise<void> {}
 
@@ -34,6 +36,10 @@ export class MemorySink implements Sink {
 
   onRoom(f: () => void): void {
     this.roomListener = f;
+  }
+
+  onMissing(f: (topic: string) => void): void {
+    this.tellMissing = f;
   }
 
   append(lines: Lines, route: Route): void {

@@ -3,11 +3,14 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { deleteTopics } from "../../src/kafka/admin-topics.ts";
+import { createClient } from "../../src/kafka/connect.ts";
+import { silentLog } from "../../src/observe/log.ts";
 import { Oracle } from "../faults/oracle.ts";
 import { readTopic } from "../faults/read-topic.ts";
 import { expectEveryLineOnce, expectNothingLost, withRig } from "../faults/rig.ts";
-import { createTopic, sharedKafka, uniqueTopic } from "../kafka/broker.ts";
-import { LineWriter } from "../support/lines.ts";
+import { createTopic, endOffsets, sharedKafka, uniqueTopic } from "../kafka/broker.ts";
+import { LineWriter, readLine } from "../support/lines.ts";
 import { logagent, startLogagent } from "../support/process.ts";
 import { tempDir } from "../support/temp.ts";
 import { pause, waitFor } from "../support/wait.ts";
@@ -22,6 +25,19 @@ async function values(topic: string): Promise<string[]> {
   const all: string[] = [];
   await readTopic(brokers, topic, (_, value) => all.push(value));
   return all;
+}
+
+const upTo = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
+
+async function deleteTopic(topic: string): Promise<void> {
+  const client = createClient({ brokers: brokers.split(","), clientId: "test" }, silentLog);
+  try {
+    await client.connect();
+    await deleteTopics(client, [topic]);
+    await waitFor("the topic to be gone", async () => (await client.metadata([topic])).topics[0]?.errorCode === 3);
+  } finally {
+    await client.close();
+  }
 }
 
 describe("stops and kills under load", () => {
@@ -62,6 +78,53 @@ describe("stops and kills under load", () => {
     });
   }, 90_000);
 });
+
+for (const delivery of ["at-least-once", "exactly-once"] as const) {
+  test(`a topic that is deleted while lines flow is created again with --create-topic, ${delivery}`, async () => {
+    const topic = uniqueTopic("again");
+    const options = { topic, brokers, delivery, files: ["a"], flags: ["--create-topic", "2"] };
+    await withRig(options, async (rig) => {
+      const [writer] = rig.writers;
+      const agent = rig.start();
+      writer!.write(50);
+      await waitFor("the first lines", async () => (await values(topic).catch(() => [])).length === 50);
+      await deleteTopic(topic);
+      writer!.write(50);
+      await waitFor("its return", () => agent.stderr.match(/the topic was created/g)?.length === 2);
+      writer!.write(50);
+      await waitFor("the last lines", async () => (await values(topic)).length >= 100);
+      expect((await rig.end("SIGTERM"))?.code).toBe(0);
+      const numbers = (await values(topic)).map((value) => readLine(value)?.number);
+      expect(numbers).toEqual(upTo(51, 150));
+      expect((await endOffsets(brokers, topic)).length).toBe(2);
+    });
+  }, 90_000);
+}
+
+for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+  test(`exactly-once, ended by ${signal} while its only topic is gone: the next start goes on`, async () => {
+    const topic = await createTopic(brokers, uniqueTopic("gone"), 1);
+    await withRig({ topic, brokers, delivery: "exactly-once", files: ["a"] }, async (rig) => {
+      const [writer] = rig.writers;
+      const agent = rig.start();
+      writer!.write(50);
+      await waitFor("the first lines", async () => (await values(topic)).length === 50);
+      await deleteTopic(topic);
+      writer!.write(50);
+      await agent.says(/the topic is missing/);
+      const ended = await rig.end(signal);
+      if (signal === "SIGTERM") {
+        expect([ended?.code, ended?.stderr]).toEqual([
+          69,
+          expect.stringMatching(/wait for topic ".*", which is missing/),
+        ]);
+      }
+      await createTopic(brokers, topic, 1);
+      await rig.catchUp();
+      expect((await values(topic)).map((value) => readLine(value)?.number)).toEqual(upTo(51, 100));
+    });
+  }, 90_000);
+}
 
 test("twenty inputs, ten edits of the config file while lines flow: every line once", async () => {
   const dir = tempDir("reload");
