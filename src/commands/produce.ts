@@ -183,12 +183,16 @@ async function sendAll(
     }
     for (const file of files) {
       const reader = new LineReader(file);
-      while (!signal.aborted) {
-        const lines = await orAborted(reader.next(), signal);
-        if (!lines) break;
-        for (const [part, route] of toParcels(lines)) await session.send(part, route, signal);
-        // Answers are read between the chunks, also where files are read without waiting.
-        await new Promise((resolve) => setImmediate(resolve));
+      try {
+        while (!signal.aborted) {
+          const lines = await orAborted(reader.next(), signal);
+          if (!lines) break;
+          for (const [part, route] of toParcels(lines)) await session.send(part, route, signal);
+          // Answers are read between the chunks, also where files are read without waiting.
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      } finally {
+        reader.close();
       }
     }
     return null;

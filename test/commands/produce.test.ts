@@ -65,6 +65,15 @@ test("files in turn, one that is missing: what came before is sent, 74", async (
   expect((await values(topic))[3]).toBe("1\n2\n");
 });
 
+test("more files than a process may have open", async () => {
+  const topic = await topicFor();
+  const many = Array.from({ length: 100 }, (_, n) => join(dir, `many-${n}`));
+  for (const [n, path] of many.entries()) writeFileSync(path, `${n}\n`);
+  const { code, stderr } = await shell(`ulimit -n 64; "$@" produce --topic ${topic} ${many.join(" ")}`, { env });
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(await values(topic)).toEqual(many.map((_, n) => String(n)));
+});
+
 test("keys by delimiter, null values, tombstones", async () => {
   const topic = await topicFor();
   const { code } = await produce([topic, "--key-delimiter", "\\t", "--null-value"], "a\t1\nb\t\nnone\n\tempty\n");

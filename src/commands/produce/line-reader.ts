@@ -1,5 +1,5 @@
 /** Lines of stdin or of a file, in large chunks and without a string per line. */
-import { fstatSync, openSync, read, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, read, readSync } from "node:fs";
 import { LogagentError } from "../../errors.ts";
 import type { Lines } from "../../lines.ts";
 
@@ -23,6 +23,8 @@ export class LineReader {
   private readonly name: string;
   /** Regular files answer at once: without the detour over a thread they are read twice as fast. */
   private readonly isFile: boolean;
+  /** A pipe opened once more, without waiting; null where that cannot be had. */
+  private readonly unblocked: number | null;
   /** The bytes the lines of the latest `next` lie in, and how many of them those lines are. */
   private window: Buffer = none;
   private consumed = 0;
@@ -45,7 +47,9 @@ export class LineReader {
     this.name = path === "-" ? "stdin" : `"${path}"`;
     try {
       this.fd = path === "-" ? 0 : openSync(path, "r");
-      this.isFile = fstatSync(this.fd).isFile();
+      const kind = fstatSync(this.fd);
+      this.isFile = kind.isFile();
+      this.unblocked = kind.isFIFO() ? openUnblocked(this.fd) : null;
     } catch (error) {
       throw new LogagentError("FILE_IO", `reading ${this.name}: ${(error as Error).message}`, error);
     }
@@ -60,16 +64,23 @@ export class LineReader {
     this.window = this.window.subarray(this.consumed);
     this.consumed = 0;
     while (!this.ended) {
-      const { buffer, count } = this.isFile ? this.readNow() : await this.readAhead();
+      const { buffer, count } = this.isFile ? this.readNow() : (this.readWhatIsThere() ?? (await this.readAhead()));
       if (count === 0) {
         this.ended = true;
         break;
       }
       this.append(buffer, count);
-      if (!this.isFile) this.startRead();
+      if (!this.isFile && this.unblocked === null) this.startRead();
       if (this.window.subarray(this.window.length - count).includes(10)) return this.lines();
     }
     return this.window.length > 0 ? this.lines() : null;
+  }
+
+  /** Lets go of the file, unless a thread waits for its next bytes. */
+  close(): void {
+    if (this.ahead !== null) return;
+    if (this.unblocked !== null) closeSync(this.unblocked);
+    if (this.fd !== 0) closeSync(this.fd);
   }
 
   /** The window is what was left of it and what was read behind it; `buffer` becomes the one that holds it. */
@@ -102,10 +113,22 @@ export class LineReader {
     }
   }
 
-  /** What was read in the meantime. */
+  /** What a pipe holds already, without the detour over a thread; null for nothing. */
+  private readWhatIsThere(): Chunk | null {
+    if (this.unblocked === null) return null;
+    try {
+      return { buffer: this.spare, count: readSync(this.unblocked, this.spare, FRONT, CHUNK, null) };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EAGAIN") return null;
+      throw this.failure(error);
+    }
+  }
+
+  /** What was read in the meantime, or what comes next. */
   private async readAhead(): Promise<Chunk> {
     if (this.ahead === null) this.startRead();
     const count = await (this.ahead as unknown as Promise<number>);
+    this.ahead = null;
     return { buffer: this.spare, count };
   }
 
@@ -166,5 +189,14 @@ export class LineReader {
     this.starts = grow(this.starts);
     this.ends = grow(this.ends);
     this.nexts = grow(this.nexts);
+  }
+}
+
+/** Not the same open file as `fd`: others that share that one must not find it changed. Linux has such names. */
+function openUnblocked(fd: number): number | null {
+  try {
+    return openSync(`/proc/self/fd/${fd}`, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch {
+    return null;
   }
 }
