@@ -31,8 +31,8 @@ export class Registry {
   /** Counts files that came and names that led elsewhere: truncation ends one file and begins another. */
   changes = 0;
   readonly #byInode = new Map<string, FollowedFile>();
-  readonly #byRoot = new Map<string, Set<FollowedFile>>();
-  readonly #byStrictRoot = new Map<string, Set<FollowedFile>>();
+  readonly #byRoot: RootIndex = new Map();
+  readonly #byStrictRoot: RootIndex = new Map();
   /** The file that was last followed under a path. */
   readonly #lastAt = new Map<string, FollowedFile>();
 
@@ -107,14 +107,14 @@ export class Registry {
     const root = rootName(path);
     const found: FollowedFile[] = [];
     for (let directory = directoryOf(path); ; directory = directoryOf(directory)) {
-      for (const file of this.#byRoot.get(rootKey(directory, root)) ?? []) found.push(file);
+      for (const file of filesAt(this.#byRoot, rootKey(directory, root))) found.push(file);
       if (directory === "." || directory === "/") return found;
     }
   }
 
   /** Files beside the path that are generations of the same log by their names alone. */
   generations(path: string): FollowedFile[] {
-    return [...(this.#byStrictRoot.get(rootKey(directoryOf(path), strictRootName(path))) ?? [])];
+    return [...filesAt(this.#byStrictRoot, rootKey(directoryOf(path), strictRootName(path)))];
   }
 
   copiesOf(file: FollowedFile): Copy[] {
@@ -184,14 +184,22 @@ function rootKey(directory: string, root: string): string {
   return `${directory}/${root}`;
 }
 
-function addTo(index: Map<string, Set<FollowedFile>>, key: string, file: FollowedFile): void {
-  const set = index.get(key);
-  if (set) set.add(file);
-  else index.set(key, new Set([file]));
+/** Files by the root of their names. Mostly a log has one: a set for each would take half a kilobyte a file. */
+type RootIndex = Map<string, FollowedFile | Set<FollowedFile>>;
+
+function filesAt(index: RootIndex, key: string): Iterable<FollowedFile> {
+  const found = index.get(key);
+  return found instanceof Set ? found : found ? [found] : [];
 }
 
-function removeFrom(index: Map<string, Set<FollowedFile>>, key: string, file: FollowedFile): void {
-  const set = index.get(key);
-  set?.delete(file);
-  if (set?.size === 0) index.delete(key);
+function addTo(index: RootIndex, key: string, file: FollowedFile): void {
+  const found = index.get(key);
+  if (found instanceof Set) found.add(file);
+  else index.set(key, found && found !== file ? new Set([found, file]) : file);
+}
+
+function removeFrom(index: RootIndex, key: string, file: FollowedFile): void {
+  const found = index.get(key);
+  if (found instanceof Set) found.delete(file);
+  if (found === file || (found instanceof Set && found.size === 0)) index.delete(key);
 }
