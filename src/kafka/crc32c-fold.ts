@@ -68,7 +68,7 @@ export class Crc32cFold {
 
 /** Opcodes: https://webassembly.github.io/spec/core/binary/instructions.html */
 const op = {
-  block: 0x40,
+  emptyType: 0x40,
   loop: 0x03,
   if: 0x04,
   end: 0x0b,
@@ -113,7 +113,7 @@ function foldBody(terms: readonly number[]): number[] {
   const load = (distance: number) => [op.localGet, from, op.simd, op.v128Load, ...address(distance)];
   return [
     0, // no locals besides the parameters
-    ...[op.loop, op.block, op.localGet, from, op.localGet, to, op.i32LessUnsigned, op.if, op.block],
+    ...[op.loop, op.emptyType, op.localGet, from, op.localGet, to, op.i32LessUnsigned, op.if, op.emptyType],
     ...[op.localGet, from, ...load(0), ...terms.flatMap((term) => [...load(term), op.simd, op.v128Xor])],
     ...[op.simd, op.v128Store, ...address(0)],
     ...[op.localGet, from, op.i32Const, blockBytes, op.i32Add, op.localSet, from, op.branch, 1],
