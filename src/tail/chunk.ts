@@ -1,6 +1,6 @@
 /** A table of lines → the chunk that is handed out, and what the file remembers of it. */
 import type { Lines } from "../lines.ts";
-import { bomLength, decodeTable } from "./encoding.ts";
+import { bomLength, decodeTable, isWide } from "./encoding.ts";
 import type { FollowedFile } from "./file.ts";
 import { filterTable } from "./filter.ts";
 import { markerBytes } from "./identity.ts";
@@ -46,8 +46,7 @@ export function makeChunk(reading: Reading, behind: number, grouped: boolean): L
   const bom = file.read === 0 ? bomLength(buffer, data, file.encoding, options.encoding) : 0;
   if (bom > 0) table.starts[0] = Math.max(table.starts[0]!, data + bom);
   let bytes: Buffer = buffer;
-  if (file.encoding === "utf-16le" || file.encoding === "utf-16be" || file.encoding === "latin1")
-    bytes = decodeTable(buffer, table, file.encoding);
+  if (isWide(file.encoding) || file.encoding === "latin1") bytes = decodeTable(buffer, table, file.encoding);
   if (options.trimCr) trimCr(bytes, table);
   let filtered = false;
   if (include || excludeLines) filtered = filterTable(bytes, table, include, excludeLines);

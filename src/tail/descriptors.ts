@@ -1,7 +1,7 @@
 /** Bounds the open descriptors: idle, settled files are closed, the longest unused first, and opened again by identity. */
 import { codecOf, openCompressed } from "./compressed.ts";
 import type { FollowedFile } from "./file.ts";
-import { errorCode, type Fs } from "./fs.ts";
+import { type Fs, isScarce } from "./fs.ts";
 import { readFully, sameFile } from "./identity.ts";
 import { Openings, RemoteSource } from "./remote.ts";
 import { looksCompressed } from "./siblings.ts";
@@ -50,8 +50,7 @@ export class Descriptors {
       if (asked === "later") return "later";
       fd = asked;
     } catch (error) {
-      const code = errorCode(error);
-      if (code !== "EMFILE" && code !== "ENFILE") throw error;
+      if (!isScarce(error)) throw error;
       const before = this.#open.size;
       this.full();
       return this.#open.size < before ? this.open(file) : "full";

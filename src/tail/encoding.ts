@@ -13,6 +13,11 @@ export function detectEncoding(wanted: TailOptions["encoding"], head: Uint8Array
   return "utf-8";
 }
 
+/** Two bytes a character? */
+export function isWide(encoding: Encoding | null): encoding is "utf-16le" | "utf-16be" {
+  return encoding === "utf-16le" || encoding === "utf-16be";
+}
+
 let out = Buffer.alloc(0);
 
 /** Decodes every record into another, reused buffer and points `starts` and `ends` there. */

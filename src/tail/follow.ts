@@ -4,7 +4,7 @@ import { type Content, contentOf, headOf, sampleOf, withContent } from "./conten
 import type { Context } from "./context.ts";
 import { FifoSource } from "./fifo.ts";
 import type { FollowedFile } from "./file.ts";
-import { errorCode, type Stat } from "./fs.ts";
+import { isScarce, type Stat } from "./fs.ts";
 import { markerBytes } from "./identity.ts";
 import type { Sibling } from "./siblings.ts";
 import { PlainSource } from "./source.ts";
@@ -62,7 +62,7 @@ export function follow(
     if (!file.complete) context.enqueue(file);
     return file;
   } catch (error) {
-    const scarce = errorCode(error) === "EMFILE" || errorCode(error) === "ENFILE";
+    const scarce = isScarce(error);
     if (scarce) {
       descriptors.full();
       context.discoverSoon();

@@ -151,6 +151,12 @@ export function errorCode(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }
 
+/** Has the process or the system no descriptor left? */
+export function isScarce(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === "EMFILE" || code === "ENFILE";
+}
+
 function nullIfMissing(error: unknown): null {
   const code = errorCode(error);
   if (code === "ENOENT" || code === "ENOTDIR") return null;

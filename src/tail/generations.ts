@@ -6,7 +6,7 @@ import { follow } from "./follow.ts";
 import type { Stat } from "./fs.ts";
 import { isHeld } from "./holder.ts";
 import { sameFile } from "./identity.ts";
-import { nameOf, siblingsOf, strictRootName } from "./siblings.ts";
+import { isLogName, siblingsOf, strictRootName } from "./siblings.ts";
 
 /** Milliseconds the clock of a file's times may be behind ours: the kernel's tick here, a server's clock elsewhere. */
 const stableSlack = 20;
@@ -24,7 +24,7 @@ export function generations<T extends FollowedFile | null>(
   until = Number.POSITIVE_INFINITY,
 ): T | FollowedFile {
   const { registry, fs, options } = context;
-  if (!options.reopen || strictRootName(path) !== nameOf(path)) return file;
+  if (!options.reopen || !isLogName(path)) return file;
   const slack = clockSlack(context, path);
   const root = strictRootName(path);
   let last: T | FollowedFile = file;

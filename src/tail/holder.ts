@@ -33,8 +33,13 @@ export function hasContent(file: FollowedFile): boolean {
 }
 
 /** Of two equal inode numbers: do birth times prove that they mean the same file? */
-export function isProven({ fs }: Context, { identity }: FollowedFile, path: string, stat: Stat): boolean {
-  return fs.traits(path).stable && identity.birth > 0n && identity.birth === stat.birth;
+export function isProven(context: Context, file: FollowedFile, path: string, stat: Stat): boolean {
+  return isProvable(context, file, path) && file.identity.birth === stat.birth;
+}
+
+/** Has the file a birth time that can be trusted at the path? */
+export function isProvable({ fs }: Context, { identity }: FollowedFile, path: string): boolean {
+  return fs.traits(path).stable && identity.birth > 0n;
 }
 
 /** Is what lies at the path, which is none of the patterns', followed there or was it read? */

@@ -1,5 +1,6 @@
 /** Holes: runs of NULs in a file. */
 import type { Reading } from "./chunk.ts";
+import { isWide } from "./encoding.ts";
 import { markerBytes } from "./identity.ts";
 import type { ReadResult } from "./reader.ts";
 import { nulRun } from "./scan.ts";
@@ -22,8 +23,7 @@ export function passHole({ file, source, report, buffer }: Reading, known: numbe
     at += run;
     if (run < n) break;
   }
-  const wide = file.encoding === "utf-16le" || file.encoding === "utf-16be";
-  if (wide && (at - file.read) % 2 !== 0) at--;
+  if (isWide(file.encoding) && (at - file.read) % 2 !== 0) at--;
   report({
     level: "info",
     name: "hole-skipped",

@@ -1,7 +1,7 @@
 /** Lines longer than allowed: split, cut or skipped. */
 import type { Lines } from "../lines.ts";
 import { makeChunk, type Reading } from "./chunk.ts";
-import { decodeTable } from "./encoding.ts";
+import { decodeTable, isWide } from "./encoding.ts";
 import { markerBytes } from "./identity.ts";
 import { chunkBytes, type ReadResult } from "./reader.ts";
 import { type LineTable, scanLines16 } from "./scan.ts";
@@ -23,7 +23,7 @@ export function cutBeforeLong(table: LineTable, data: number, maxLineBytes: numb
 export function takeLongLine(reading: Reading): ReadResult {
   const { file, source, data, n, buffer, table, report } = reading;
   const { maxLineBytes, tooLong } = reading.options;
-  const wide = file.encoding === "utf-16le" || file.encoding === "utf-16be";
+  const wide = isWide(file.encoding);
   if (tooLong === "split") {
     let cut = data + maxLineBytes;
     if (wide) cut -= maxLineBytes % 2;

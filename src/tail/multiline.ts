@@ -1,4 +1,5 @@
 /** Joins lines into records: a record begins at a line that matches `start`, or at one that does not match `continuation`. */
+import { isWide } from "./encoding.ts";
 import type { Encoding } from "./file.ts";
 import type { LineTable } from "./scan.ts";
 import type { TailOptions } from "./types.ts";
@@ -17,8 +18,7 @@ export function groupLines(
   encoding: Encoding | null,
 ): { records: number } {
   const { start, continuation, maxBytes } = multiline;
-  const text =
-    encoding === "latin1" ? "latin1" : encoding === "utf-16le" || encoding === "utf-16be" ? "utf16le" : "utf8";
+  const text = encoding === "latin1" ? "latin1" : isWide(encoding) ? "utf16le" : "utf8";
   const physical = table.count;
   let records = 0;
   let groupLine = 0;

@@ -1,7 +1,7 @@
 /** Reads the next chunk of one file into a reused buffer and makes lines of it. */
 import type { Lines } from "../lines.ts";
 import { makeChunk, type Reading, type ReadOptions } from "./chunk.ts";
-import { detectEncoding } from "./encoding.ts";
+import { detectEncoding, isWide } from "./encoding.ts";
 import type { FollowedFile } from "./file.ts";
 import { passHole } from "./hole.ts";
 import { hashBytes, markerBytes } from "./identity.ts";
@@ -95,9 +95,8 @@ export class Reader {
     if (buffer[data] === 0 && length >= 4096 && nulRun(buffer, data, n) === length) return passHole(reading, length);
 
     const limit = Math.max(1, Math.min(maxRecords, multiline ? maxRecords : limits.records));
-    const wide = file.encoding === "utf-16le" || file.encoding === "utf-16be";
-    let behind = wide
-      ? scanLines16(buffer, data, n, limit, table, file.encoding as "utf-16le")
+    let behind = isWide(file.encoding)
+      ? scanLines16(buffer, data, n, limit, table, file.encoding)
       : scanLines(buffer, data, n, data + Math.max(0, Math.min(file.scanned - file.read, length)), limit, table);
     const rest = n - behind;
     const atEnd = ended && table.count < limit;

@@ -5,7 +5,7 @@ import type { FollowedFile } from "./file.ts";
 import { adopt } from "./follow.ts";
 import { clockSlack } from "./generations.ts";
 import { holderOf, holds, isProven } from "./holder.ts";
-import { looksCompressed, nameOf, type Sibling, siblingsOf, strictRootName } from "./siblings.ts";
+import { isLogName, looksCompressed, type Sibling, siblingsOf } from "./siblings.ts";
 
 /** Goes on with a copy of a file whose bytes are out of reach; true if there is one. */
 export function recover(context: Context, file: FollowedFile): boolean {
@@ -35,7 +35,7 @@ function findCopy(context: Context, file: FollowedFile): Sibling | null {
   }
   for (const wanted of ["yes", "maybe"] as const) {
     for (const candidate of candidates) {
-      if (strictRootName(candidate.path) === nameOf(candidate.path)) continue; // a new log, whatever its header says
+      if (isLogName(candidate.path)) continue; // a new log, whatever its header says
       const holder = holderOf(context, candidate.path, candidate.stat);
       const held = holder && holder !== file && !holder.gone && isThere(context, holder, candidate);
       if (held && (file.read === 0 || holder.read < file.read || !holder.settledAll)) continue;

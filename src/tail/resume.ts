@@ -4,7 +4,7 @@ import { covers, matches } from "./compare.ts";
 import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
 import { adopt } from "./follow.ts";
-import { isProven } from "./holder.ts";
+import { isProvable, isProven } from "./holder.ts";
 import { type Identity, inodeKey } from "./identity.ts";
 import { recover } from "./recover.ts";
 import {
@@ -91,7 +91,7 @@ function byIdentity(
   // Where inode numbers change by themselves the content decides.
   let found: Sibling | null =
     stat?.kind === "file" && (is(stat) || (!stable && known)) ? { path: file.path, stat } : null;
-  if (!found && !file.done && (known || (stable && file.identity.birth > 0n))) {
+  if (!found && !file.done && (known || isProvable(context, file, file.path))) {
     try {
       found = findBeside(fs, file.path, is);
     } catch (error) {

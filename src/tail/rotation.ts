@@ -6,7 +6,7 @@ import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
 import { sample } from "./follow.ts";
 import type { Stat } from "./fs.ts";
-import { hasContent, holderOf, holds, isProven } from "./holder.ts";
+import { hasContent, holderOf, holds, isProvable, isProven } from "./holder.ts";
 import { sameFile } from "./identity.ts";
 import { recover } from "./recover.ts";
 import { findBeside, isLogName, looksCompressed, type Sibling, tryStat } from "./siblings.ts";
@@ -166,8 +166,7 @@ export class Rotation {
     });
     const there = registry.byPath.get(path);
     const other = there && there !== file && !there.gone;
-    const trusted = fs.traits(path).stable && file.identity.birth > 0n;
-    if (attached && (other || !(trusted || isLogName(path)))) {
+    if (attached && (other || !(isProvable(this.#context, file, path) || isLogName(path)))) {
       // Nobody truncates under a rotated name: this is another file, perhaps a copy, that was given the inode number.
       descriptors.close(file);
       registry.detach(file);
@@ -205,9 +204,8 @@ export class Rotation {
    * open: what is there may be a copy that was given the number. It is found anew, and judged.
    */
   doubt(file: FollowedFile): boolean {
-    const { fs } = this.#context;
-    const trusted = fs.traits(file.path).stable && file.identity.birth > 0n;
-    if (trusted || !file.attached || hasContent(file) || isLogName(file.path)) return false;
+    const provable = isProvable(this.#context, file, file.path);
+    if (provable || !file.attached || hasContent(file) || isLogName(file.path)) return false;
     this.lose(file, 0);
     this.#context.discoverSoon();
     return true;

@@ -2,7 +2,7 @@
 import { type Arrivals, oldestFirst } from "./arrivals.ts";
 import type { Context } from "./context.ts";
 import type { Found } from "./discover.ts";
-import { errorCode } from "./fs.ts";
+import { isScarce } from "./fs.ts";
 import type { DirectoryWatch } from "./watch.ts";
 
 /** Milliseconds between walks: 1 s, doubling while nothing changes where a walk takes long. */
@@ -129,7 +129,7 @@ export class Scout {
   /** What could not be looked into is not gone; it is tried again. */
   #trouble(path: string, error: unknown): void {
     const { descriptors, event } = this.#context;
-    const scarce = errorCode(error) === "EMFILE" || errorCode(error) === "ENFILE";
+    const scarce = isScarce(error);
     if (scarce) {
       descriptors.full();
       this.#wanted = true;
