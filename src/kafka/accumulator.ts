@@ -23,6 +23,9 @@ export interface AccumulatorOptions {
   unsentBytes: number;
 }
 
+/** Milliseconds after which a pooled buffer that was not needed is let go. */
+const idleBuffers = 10_000;
+
 export class Accumulator {
   readonly topics = new Map<string, TopicState>();
   /** Memory held by batches that are not settled, bytes. */
@@ -38,6 +41,8 @@ export class Accumulator {
   /** The range being filled while `append` runs, and where the next one starts. */
   private range: Range | null = null;
   private rangeStart = 0;
+  /** Ends the wait for the pool's next trim. */
+  private stopTrimming: (() => void) | null = null;
 
   constructor(
     options: AccumulatorOptions,
@@ -225,6 +230,17 @@ export class Accumulator {
     if (batch.firstSentAt >= 0) topic.sentMemory -= batch.memory;
     this.account(topic, -batch.memory);
     batch.free();
+    this.stopTrimming ??= this.clock.after(idleBuffers, () => this.trim());
+  }
+
+  private trim(): void {
+    this.stopTrimming = this.pool.trim() ? this.clock.after(idleBuffers, () => this.trim()) : null;
+  }
+
+  /** Nothing is appended any more. */
+  stop(): void {
+    this.stopTrimming?.();
+    this.stopTrimming = () => {}; // and no other begins
   }
 
   /**

@@ -171,6 +171,7 @@ export abstract class BaseProducer implements Sink {
   async close(): Promise<void> {
     this.ending.abort();
     this.sender.close();
+    this.accumulator.stop();
     await this.client.close();
   }
 }

@@ -27,6 +27,8 @@ const smallClasses = [4 << 10, 32 << 10, 256 << 10];
 export class BufferPool {
   private readonly classes: readonly number[];
   private readonly free: Buffer[][];
+  /** Per class: how many lay idle all the time since the last `trim`. */
+  private readonly unused: number[];
   private readonly keepBytes: number;
   private kept = 0;
 
@@ -34,6 +36,7 @@ export class BufferPool {
   constructor(largest: number, keepBytes: number) {
     this.classes = [...smallClasses.filter((size) => size < largest), largest];
     this.free = this.classes.map(() => []);
+    this.unused = this.classes.map(() => 0);
     this.keepBytes = keepBytes;
   }
 
@@ -44,6 +47,7 @@ export class BufferPool {
     const buffer = this.free[index]?.pop();
     if (!buffer) return Buffer.allocUnsafeSlow(this.classes[index] as number);
     this.kept -= buffer.length;
+    this.unused[index] = Math.min(this.unused[index] as number, this.free[index]?.length ?? 0);
     return buffer;
   }
 
@@ -52,5 +56,15 @@ export class BufferPool {
     if (index < 0 || this.kept + buffer.length > this.keepBytes) return;
     this.free[index]?.push(buffer);
     this.kept += buffer.length;
+  }
+  /** Lets go of what was not needed since it was called last; true when buffers are left that may not be either. */
+  trim(): boolean {
+    for (const [index, free] of this.free.entries()) {
+      const length = this.classes[index] as number;
+      const buffers = free.splice(0, this.unused[index]);
+      this.kept -= buffers.length * length;
+      this.unused[index] = free.length;
+    }
+    return this.kept > 0;
   }
 }

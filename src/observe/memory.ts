@@ -12,11 +12,15 @@ export interface MemoryOptions {
   collect?: (() => void) | null;
 }
 
-/** Milliseconds from one look to the next; a look takes some microseconds. */
+/** Milliseconds from one look to the next, and when there is more than there should be. A look takes some microseconds. */
 const every = 1_000;
-/** Milliseconds after a collection, which takes some 20, until the next may be: doubled for each that did not help. */
-const first = 1_000;
-const last = 60_000;
+const closely = 250;
+/** Milliseconds from one collection, which takes some 20, to the next. */
+const often = 1_000;
+/** So many bytes more than the least since the last collection are taken for garbage. */
+const step = 5e6;
+/** Milliseconds after which another collection is tried without that. */
+const seldom = 60_000;
 
 /**
  * Keeps resident memory near what is in use: the runtime's collector goes by its own heap and comes late to the buffers
@@ -25,19 +29,19 @@ const last = 60_000;
 export function keepMemory(options: MemoryOptions): () => void {
   const { clock, log, limit, resident = residentNow, collect = runtimeGc() } = options;
   if (collect === null) return () => {};
-  let pause = first;
-  let notBefore = 0;
+  let least = 0;
+  let collectedAt = Number.NEGATIVE_INFINITY;
   const look = () => {
-    cancel = clock.after(every, look);
+    const now = clock.monotonic();
     const bytes = resident();
-    if (bytes <= limit) {
-      pause = first;
-    } else if (clock.monotonic() >= notBefore) {
-      collect();
-      log.debug("garbage was collected", { resident: bytes, limit });
-      notBefore = clock.monotonic() + pause;
-      pause = Math.min(pause * 2, last);
-    }
+    cancel = clock.after(bytes > limit ? closely : every, look);
+    least = Math.min(least, bytes);
+    if (bytes <= limit || now < collectedAt + (bytes > least + step ? often : seldom)) return;
+    collect();
+    log.debug("garbage was collected", { resident: bytes, limit });
+    // What was freed is given back to the system within the next looks.
+    least = Number.POSITIVE_INFINITY;
+    collectedAt = now;
   };
   let cancel = clock.after(every, look);
   return () => cancel();

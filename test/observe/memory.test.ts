@@ -7,7 +7,7 @@ import { createTopic, sharedKafka, uniqueTopic } from "../kafka/broker.ts";
 import { startLogagent } from "../support/process.ts";
 import { removeDir, tempDir } from "../support/temp.ts";
 
-/** The seconds at which garbage is collected, resident memory being `resident(second)` and the limit 100. */
+/** The seconds at which garbage is collected, resident memory being `resident(second)` MB and the limit 100. */
 function collections(seconds: number, resident: (second: number) => number): number[] {
   let now = 0;
   let next: { at: number; f: () => void } | null = null;
@@ -24,8 +24,8 @@ function collections(seconds: number, resident: (second: number) => number): num
   const stop = keepMemory({
     clock,
     log: silentLog,
-    limit: 100,
-    resident: () => resident(now / 1000),
+    limit: 100e6,
+    resident: () => resident(now / 1000) * 1e6,
     collect: () => made.push(now / 1000),
   });
   while (next !== null && (next as { at: number }).at <= seconds * 1000) {
@@ -42,12 +42,11 @@ test("nothing is collected below the limit", () => {
   expect(collections(1000, () => 100)).toEqual([]);
 });
 
-test("above the limit garbage is collected, ever more seldom where that does not help", () => {
-  expect(collections(10, (second) => (second === 3 || second === 7 ? 101 : 99))).toEqual([3, 7]);
-  expect(collections(200, () => 101)).toEqual([1, 2, 4, 8, 16, 32, 64, 124, 184]);
-  expect(collections(100, (second) => (second < 40 || second > 60 ? 101 : 99))).toEqual([
-    1, 2, 4, 8, 16, 32, 64, 65, 67, 71, 79, 95,
-  ]);
+test("above the limit garbage is collected when there is more of it, else seldom", () => {
+  expect(collections(10, (second) => ([3, 7].includes(Math.floor(second)) ? 101 : 90))).toEqual([3, 7]);
+  expect(collections(200, () => 101)).toEqual([1, 61, 121, 181]);
+  expect(collections(20, (second) => 97 + second)).toEqual([4, 9.5, 15]);
+  expect(collections(3, (second) => 97 + 20 * second)).toEqual([1, 2, 3]);
 });
 
 test("the program can collect, and does so when more is resident than its buffers explain", async () => {
