@@ -33,6 +33,8 @@ const { values } = parseArgs({
   },
 });
 const milliseconds = Number(values.seconds) * 1000;
+/** Idle files are looked at every 4.096 s: how many such rounds a measurement catches must not be chance. */
+const idleRound = 2 * 4096;
 
 /** Milliseconds, share of a core, bytes. */
 interface Budget {
@@ -164,8 +166,8 @@ async function idle(kafka: BenchKafka, { follower, idle }: Candidate, files: num
     const knock = setInterval(() => append(0), 250);
     await ready.finally(() => clearInterval(knock));
     const start = performance.now() - began;
-    await pause(4000);
-    const used = await usageDuring(started.pid, milliseconds);
+    await pause(Number(values.warmup) * 1000);
+    const used = await usageDuring(started.pid, Math.ceil(milliseconds / idleRound) * idleRound);
     const known = await probe((i) => Math.floor((files * (i + 0.5)) / 10));
     const fresh = await probe((i) => files + i);
     const arrived = (latency: { count: number }) => (latency.count === 10 ? "" : ` (${latency.count} of 10)`);
