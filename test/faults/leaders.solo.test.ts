@@ -1,7 +1,6 @@
 /**
  * Three brokers, each killed in turn while both deliveries write, and between the kills all leaders and coordinators are
- * moved. The agents are never restarted: every line once, within their memory. Mutant caught: a retry that chooses the
- * partition anew.
+ * moved. The agents are never restarted: every line once, within their memory. Mutant caught: retries that end (loss).
  */
 import { expect, test } from "bun:test";
 import { type KafkaCluster, startKafka, uniqueTopic } from "../kafka/broker.ts";

@@ -21,6 +21,16 @@ const journal = "src/state/journal.ts";
 const replacing = "src/state/replace-journal.ts";
 const committer = "src/pipeline/committer.ts";
 
+const retriesEnd: Pick<Mutant, "file" | "edits"> = {
+  file: "src/kafka/partition-queue.ts",
+  edits: [
+    [
+      "    batch.inFlight = true;\n",
+      "    else this.unacked.splice(this.unacked.indexOf(batch), 1);\n    batch.inFlight = true;\n",
+    ],
+  ],
+};
+
 const mutants: Mutant[] = [
   {
     name: "a position moves when lines are handed out, not when they are acknowledged",
@@ -88,18 +98,17 @@ const mutants: Mutant[] = [
       ["    if (queue.gone) {\n", "    if (queue.gone || queue.unacked.some((batch) => batch.unresolved)) {\n"],
       [".substitute(queue.partition);", ".substitute(queue.partition + 1);"],
     ],
-    campaign: ["faults/leaders.solo.test.ts", "killed in turn"],
+    campaign: ["faults/proxy.solo.test.ts", "every kind"],
   },
   {
     name: "retries of a batch end",
-    file: "src/kafka/partition-queue.ts",
-    edits: [
-      [
-        "    batch.inFlight = true;\n",
-        "    else this.unacked.splice(this.unacked.indexOf(batch), 1);\n    batch.inFlight = true;\n",
-      ],
-    ],
+    ...retriesEnd,
     campaign: ["faults/broker.solo.test.ts", "SIGSTOP"],
+  },
+  {
+    name: "retries of a batch end while leaders change",
+    ...retriesEnd,
+    campaign: ["faults/leaders.solo.test.ts", "killed in turn"],
   },
   {
     name: "the new journal is not synced before its rename",
