@@ -30,7 +30,7 @@ const common = {
 /** One of the programs that are compared. */
 export interface Candidate {
   name: string;
-  /** Index of the candidate that does the same work and was run just before. */
+  /** Index of the candidate that does the same work and is run just before or behind. */
   against: number;
   budget?: string;
   /** What it did in round `round` (from 0); in the first one, if asked to, whether the records are the lines of the file. */
@@ -101,11 +101,12 @@ interface Result {
   readBack: string;
 }
 
-/** In turns, so that a slow minute touches all. */
+/** In turns, so that a slow minute touches all; there and back, since a broker takes its time to tidy up behind a run. */
 async function alternate(candidates: readonly Candidate[], rounds: number, verify: boolean): Promise<Result[]> {
   const results = candidates.map((): Result => ({ runs: [], readBack: "–" }));
   for (let round = 0; round < rounds; round++) {
-    for (const [i, candidate] of candidates.entries()) {
+    const turns = [...candidates.entries()];
+    for (const [i, candidate] of round % 2 === 0 ? turns : turns.reverse()) {
       const { measured, readBack } = await candidate.run(round, verify && round === 0);
       results[i]!.runs.push(measured);
       if (readBack === undefined) continue;
