@@ -44,6 +44,7 @@ export function keepMemory(options: MemoryOptions): () => void {
     collectedAt = now;
   };
   let cancel = clock.after(every, look);
+  collect(); // what the start left behind: the next collection comes the sooner, the less there is after one
   return () => cancel();
 }
 
