@@ -181,26 +181,28 @@ async function sendAll(
       for (const [lines, route] of toParcels(linesOfValues(values))) await session.send(lines, route, signal);
       return null;
     }
-    for (const file of files) {
-      const reader = new LineReader(file);
-      try {
-        while (!signal.aborted) {
-          const lines = await orAborted(reader.next(), signal);
-          if (!lines) break;
-          for (const [part, route] of toParcels(lines)) await session.send(part, route, signal);
-          // Answers are read between the chunks, also where files are read without waiting.
-          await new Promise((resolve) => setImmediate(resolve));
-        }
-      } finally {
-        reader.close();
-      }
-    }
+    for (const file of files) await sendFile(session, file, toParcels, signal);
     return null;
   } catch (error) {
     if (error instanceof LogagentError && (error.code === "BAD_INPUT" || error.code === "FILE_IO")) return error;
     throw error;
   } finally {
     release();
+  }
+}
+
+async function sendFile(session: Session, file: string, toParcels: ToParcels, signal: AbortSignal): Promise<void> {
+  const reader = new LineReader(file);
+  try {
+    while (!signal.aborted) {
+      const lines = await orAborted(reader.next(), signal);
+      if (!lines) break;
+      for (const [part, route] of toParcels(lines)) await session.send(part, route, signal);
+      // Answers are read between the chunks, also where files are read without waiting.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  } finally {
+    reader.close();
   }
 }
 

@@ -57,6 +57,7 @@ export class BufferPool {
     this.free[index]?.push(buffer);
     this.kept += buffer.length;
   }
+
   /** Lets go of what was not needed since it was called last; true when buffers are left that may not be either. */
   trim(): boolean {
     for (const [index, free] of this.free.entries()) {

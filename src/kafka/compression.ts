@@ -3,6 +3,7 @@
  * zstd are the runtime's, snappy and lz4 are ours, since both are small and must be synchronous.
  */
 import { constants, createGunzip, createGzip, createZstdCompress, createZstdDecompress } from "node:zlib";
+import { messageOf } from "../errors.ts";
 import type { Allocate } from "./buffer-pool.ts";
 import { gzipSizeHint, zstdSizeHint } from "./decompressed-size.ts";
 import { compressLz4, decompressLz4 } from "./lz4.ts";
@@ -49,7 +50,8 @@ export function compress(
 }
 
 /**
- * Decompresses the records of a batch (for "none" they are `data` itself) into what `allocate` gives. Throws CompressionError on damage and when the result would be above `limit` bytes.
+ * Decompresses the records of a batch (for "none" they are `data` itself) into what `allocate` gives. Throws
+ * CompressionError on damage and when the result would be above `limit` bytes.
  */
 export function decompress(
   codec: Codec,
@@ -64,8 +66,7 @@ export function decompress(
     }
     return result;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new CompressionError(`decompressing ${data.length} bytes of ${codec}: ${reason}`, {
+    throw new CompressionError(`decompressing ${data.length} bytes of ${codec}: ${messageOf(error)}`, {
       cause: error,
     });
   }

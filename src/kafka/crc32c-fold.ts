@@ -18,7 +18,7 @@ const chunkBytes = 2048 * blockBytes;
 /** Bytes of a message below which tables do: folding is as fast from 8 KiB on, but its code takes 3 MB of memory. */
 export const worthFolding = 32 << 10;
 
-/** Folds what was put into `memory` behind a window of earlier blocks: blocks from byte `from` to byte `to`, by so many terms. */
+/** Folds the bytes `[from, to)` of what was put into `memory` behind a window of earlier blocks. */
 type FoldBlocks = (from: number, to: number) => void;
 
 export class Crc32cFold {

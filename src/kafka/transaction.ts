@@ -79,7 +79,10 @@ export class UnresolvedError extends Error {
 /** Milliseconds for an answer within a transaction, below its own time-out. */
 const answerTimeout = 10_000;
 
-/** How long partitions, or all topics of the offsets, may be unknown before the transaction is begun anew, with those there are by then; milliseconds. */
+/**
+ * How long partitions, or all topics of the offsets, may be unknown before the transaction is begun anew, with those there
+ * are by then; milliseconds.
+ */
 const missingPatience = 3_000;
 
 /** Codes that waiting mends here although the protocol's table calls them final elsewhere. */
