@@ -84,8 +84,7 @@ test(
             expectEveryLineOnce(finding);
             peaks.push(peak);
           }
-          // Not that the second half is no larger: with a collection forced every 20 s it is not, left alone the runtime takes
-          // its time. What is kept for good is judged by the soak.
+          // Whether anything is kept for good is judged by the soak.
           for (const peak of peaks) expect(peak).toBeLessThanOrEqual(memoryCap);
         }),
       );

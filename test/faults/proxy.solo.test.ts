@@ -9,7 +9,15 @@ import { uniqueTopic } from "../kafka/broker.ts";
 import { proxiedKafka } from "../kafka/proxied.ts";
 import { apiKeys } from "../kafka/proxy.ts";
 import { pause } from "../support/wait.ts";
-import { type Delivery, expectEveryLineOnce, memoryCap, residentPeak, waitUntilReceived, withRig } from "./rig.ts";
+import {
+  type Delivery,
+  expectEveryLineOnce,
+  memoryCap,
+  residentPeak,
+  throughProxy,
+  waitUntilReceived,
+  withRig,
+} from "./rig.ts";
 import { type Chance, chance, full } from "./seed.ts";
 
 const node = proxiedKafka();
@@ -76,12 +84,8 @@ const faults: Record<string, (random: Chance) => Promise<void>> = {
 
 async function campaign(rounds: number, fault: (round: number, random: Chance) => Promise<void>): Promise<void> {
   const random = chance("proxy");
-  const rig = async (delivery: Delivery) => ({
-    delivery,
-    brokers: node.kafka.brokers,
-    direct: node.kafka.direct,
-    topic: await node.kafka.createTopic(uniqueTopic("proxy"), 4),
-  });
+  const rig = async (delivery: Delivery) =>
+    throughProxy(node.kafka, await node.kafka.createTopic(uniqueTopic("proxy"), 4), delivery);
   await withRig(await rig("at-least-once"), async (one) =>
     withRig(await rig("exactly-once"), async (two) => {
       const rigs = [one, two];

@@ -28,6 +28,15 @@ export interface RigOptions {
   lineLength?: number;
 }
 
+/** For a rig whose agent connects through a proxy, while the verdict is read past it. */
+export function throughProxy(
+  { brokers, direct }: { brokers: string; direct: string },
+  topic: string,
+  delivery: Delivery,
+): RigOptions {
+  return { brokers, direct, topic, delivery };
+}
+
 export class Rig {
   readonly dir: string;
   readonly options: RigOptions;

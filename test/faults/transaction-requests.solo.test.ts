@@ -8,7 +8,7 @@ import { proxiedKafka } from "../kafka/proxied.ts";
 import { apiKeys, type Stage } from "../kafka/proxy.ts";
 import { logagent } from "../support/process.ts";
 import { waitFor } from "../support/wait.ts";
-import { expectEveryLineOnce, withRig } from "./rig.ts";
+import { expectEveryLineOnce, throughProxy, withRig } from "./rig.ts";
 import { full } from "./seed.ts";
 
 const node = proxiedKafka({ "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1_000 });
@@ -44,12 +44,7 @@ let letGo = () => {};
 for (const name of requests) {
   test(`killed at ${name}, at each stage`, async () => {
     const topic = await node.kafka.createTopic(uniqueTopic("txn"), 3);
-    const options = {
-      topic,
-      brokers: node.kafka.brokers,
-      direct: node.kafka.direct,
-      delivery: "exactly-once",
-    } as const;
+    const options = throughProxy(node.kafka, topic, "exactly-once");
     await withRig(options, async (rig) => {
       let reachedCount = 0;
       // The first of a start is its claim of the id (DESIGN §4), the second carries lines.
@@ -80,7 +75,7 @@ test("killed between an input's first commit and whatever comes next, it is boun
     await node.kafka.createTopic(uniqueTopic("bound"), 1),
     await node.kafka.createTopic(uniqueTopic("bound")),
   ];
-  const options = { topic, brokers: node.kafka.brokers, direct: node.kafka.direct, delivery: "exactly-once" } as const;
+  const options = throughProxy(node.kafka, topic, "exactly-once");
   await withRig({ ...options, files: ["a"] }, async (rig) => {
     rig.writers[0]!.write(100);
     const committed = reached(apiKeys.EndTxn, "response", 2);
@@ -99,7 +94,7 @@ test("killed between an input's first commit and whatever comes next, it is boun
 
 test("a dead agent's open transaction ends by itself, and readers go on", async () => {
   const topic = await node.kafka.createTopic(uniqueTopic("txn"), 1);
-  const options = { topic, brokers: node.kafka.brokers, direct: node.kafka.direct, delivery: "exactly-once" } as const;
+  const options = throughProxy(node.kafka, topic, "exactly-once");
   await withRig(options, async (rig) => {
     rig.writers[0]!.write(100);
     await rig.catchUp();

@@ -1,6 +1,6 @@
 /** The end of an agent that could not commit in time: its transaction is aborted by itself and holds no readers back. */
 import { expect, test } from "bun:test";
-import { expectEveryLineOnce, withRig } from "../faults/rig.ts";
+import { expectEveryLineOnce, throughProxy, withRig } from "../faults/rig.ts";
 import { endOffsets, uniqueTopic } from "../kafka/broker.ts";
 import { proxiedKafka } from "../kafka/proxied.ts";
 import { apiKeys } from "../kafka/proxy.ts";
@@ -12,12 +12,7 @@ const node = proxiedKafka({ "transaction.abort.timed.out.transaction.cleanup.int
 for (const unanswered of ["Produce", "EndTxn"] as const) {
   test(`--drain-timeout while no ${unanswered} is answered: readers of committed records go on`, async () => {
     const topic = await node.kafka.createTopic(uniqueTopic("abandoned"), 1);
-    const options = {
-      topic,
-      brokers: node.kafka.brokers,
-      direct: node.kafka.direct,
-      delivery: "exactly-once",
-    } as const;
+    const options = throughProxy(node.kafka, topic, "exactly-once");
     const end = async (committed: boolean) => (await endOffsets(node.kafka.direct, topic, committed))[0] as bigint;
     /** The end of the topic, once no transaction is open: EndTxn is answered before its markers are written. */
     const settled = async () => {
