@@ -27,6 +27,7 @@ import { systemClock } from "../../src/runtime.ts";
 import { type Fs, nodeFs } from "../../src/tail/fs.ts";
 import { createTailer } from "../../src/tail/tailer.ts";
 import { defaults, Follower } from "./follower.ts";
+import { nextTick } from "./tick.ts";
 
 let dir: string;
 let path: string;
@@ -60,7 +61,7 @@ test("1. hpcloud/tail#127, #154, nxadm/tail#74: 100 lines and a rename within on
     all += lines;
     appendFileSync(path, lines);
     renameSync(path, `${path}.${i}`);
-    await Bun.sleep(6); // the clock of a file's times ticks every 4 ms
+    nextTick();
   }
   const last = some(1);
   writeFileSync(path, last);

@@ -95,7 +95,7 @@ export class Follower {
     for (const key of this.tailer.forgotten()) this.journal.delete(key);
   }
 
-  /** Runs until `n` lines were seen; fails after 10 s. */
+  /** Runs until `n` lines were seen; fails after 30 s. */
   async lines(n: number): Promise<void> {
     await this.until(
       () => this.seen.length >= n,
@@ -111,10 +111,10 @@ export class Follower {
   }
 
   async until(condition: () => boolean, what: () => string): Promise<void> {
-    const deadline = performance.now() + 10_000;
+    const deadline = performance.now() + 30_000;
     while (!condition()) {
       if (this.step()) continue;
-      if (performance.now() > deadline) throw new Error(`waited 10 s for ${what()}`);
+      if (performance.now() > deadline) throw new Error(`waited 30 s for ${what()}`);
       await new Promise((resolve) => setTimeout(resolve, Math.min(5, this.tailer.wait())));
     }
   }

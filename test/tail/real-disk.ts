@@ -17,6 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nodeFs } from "../../src/tail/fs.ts";
 import type { Disk } from "./model.ts";
+import { nextTick } from "./tick.ts";
 
 export function realDisk(): Disk & { remove(): void } {
   const directory = mkdtempSync(join(tmpdir(), "logagent-sim-"));
@@ -28,7 +29,7 @@ export function realDisk(): Disk & { remove(): void } {
       monotonic: () => performance.now() + skipped,
       after: () => () => {},
       advance(ms) {
-        if (ms > 4 && ms < 5) Bun.sleepSync(ms);
+        if (ms > 4 && ms < 5) nextTick();
         else skipped += ms;
       },
     },
