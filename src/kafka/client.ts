@@ -55,6 +55,8 @@ export interface ApiRequest<T> {
   receiveInto?: (bytes: number) => Buffer;
   /** False for Produce with acks=0: resolves with undefined when the socket took the bytes. Default true. */
   expectResponse?: boolean;
+  /** Which of several connections to the node; default "", the one for everything that does not say. */
+  lane?: string;
   /** Milliseconds, over the client's default. A connection whose request timed out is closed. */
   timeout?: number;
 }

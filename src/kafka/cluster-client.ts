@@ -11,13 +11,11 @@ import { throwOnError } from "./errors.ts";
 import { metadataRequest } from "./metadata.ts";
 import { errorAfterThrottle } from "./wire.ts";
 
-const FETCH = 1;
-
 export class ClusterClient implements KafkaClient {
   private readonly options: ClientOptions;
   private readonly log: Log;
   private readonly seeds: readonly string[];
-  /** By address; a fetch waits at the broker, so fetches have a second connection. */
+  /** By address and lane. */
   private readonly links = new Map<string, BrokerLink>();
   private readonly addresses = new Map<number, string>();
   private readonly leaders = new Map<string, number[]>();
@@ -93,19 +91,19 @@ export class ClusterClient implements KafkaClient {
     if (known === undefined) {
       throw new LogagentError("BROKER_UNAVAILABLE", `sending ${request.name}: no address is known for broker ${id}`);
     }
-    return this.link(known, request.key).send(request);
+    return this.link(known, request.lane).send(request);
   }
 
   /** Open connections first, then known brokers, then the bootstrap addresses; each at most once. */
   private async sendToAny<T>(request: ApiRequest<T>): Promise<T> {
     const all = new Set([...this.addresses.values(), ...this.seeds]);
     const candidates = [...all].sort(
-      (a, b) => Number(this.isOpen(b, request.key)) - Number(this.isOpen(a, request.key)),
+      (a, b) => Number(this.isOpen(b, request.lane)) - Number(this.isOpen(a, request.lane)),
     );
     const failures: ConnectionError[] = [];
     for (const candidate of candidates) {
       try {
-        return await this.link(candidate, request.key).send(request);
+        return await this.link(candidate, request.lane).send(request);
       } catch (error) {
         if (!(error instanceof ConnectionError) || this.closed) throw error;
         failures.push(error);
@@ -114,12 +112,12 @@ export class ClusterClient implements KafkaClient {
     throw unreachable(failures);
   }
 
-  private isOpen(at: string, apiKey: number): boolean {
-    return this.links.get(linkKey(at, apiKey))?.isOpen ?? false;
+  private isOpen(at: string, lane = ""): boolean {
+    return this.links.get(`${at} ${lane}`)?.isOpen ?? false;
   }
 
-  private link(at: string, apiKey: number): BrokerLink {
-    const key = linkKey(at, apiKey);
+  private link(at: string, lane = ""): BrokerLink {
+    const key = `${at} ${lane}`;
     let link = this.links.get(key);
     if (!link) {
       const [host, port] = parseAddress(at);
@@ -134,8 +132,6 @@ export class ClusterClient implements KafkaClient {
     for (const link of this.links.values()) link.close();
   }
 }
-
-const linkKey = (at: string, apiKey: number) => (apiKey === FETCH ? `${at} fetch` : at);
 
 /** One error for a try over several brokers; the code is that of the trouble the user can mend, if there is any. */
 function unreachable(failures: ConnectionError[]): LogagentError {

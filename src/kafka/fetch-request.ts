@@ -79,6 +79,7 @@ function fetchById(fetch: Fetch): ApiRequest<FetchResponse> {
   return {
     name: "Fetch",
     key: 1,
+    lane: "fetch", // it waits at the broker
     version: 13,
     flexible: true,
     older: (latest) => (latest < 4 ? null : fetchByName(fetch, Math.min(latest, 11))),
@@ -138,6 +139,7 @@ function fetchByName(fetch: Fetch, version: number): ApiRequest<FetchResponse> {
   return {
     name: "Fetch",
     key: 1,
+    lane: "fetch", // it waits at the broker
     version,
     flexible: false,
     older: (latest) => (latest < 4 ? null : fetchByName(fetch, latest)),

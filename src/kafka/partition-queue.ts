@@ -3,6 +3,7 @@
  * KIP-360). Order is kept by one rule: after any failure nothing of the partition is sent until every request of it has
  * come to an end; then everything unacknowledged goes again from the first, with identical bytes and sequences.
  */
+import type { Lane } from "./producing-broker.ts";
 import type { ProducerStamp, RecordBatch } from "./record-batch.ts";
 import { decrementSequence, incrementSequence } from "./sequence.ts";
 
@@ -21,6 +22,8 @@ export class PartitionQueue {
   /** Stamped and sent at least once, in sequence order. */
   readonly unacked: RecordBatch[] = [];
   inFlight = 0;
+  /** Where its batches in flight are, or were. */
+  lane: Lane | null = null;
   /** Nothing is sent until every request has ended and `recover` has run. */
   failed = false;
   /** With `failed`: the broker has lost or refused our producer state, start again with a new epoch. */

@@ -8,20 +8,11 @@ import { mayRepeat } from "./partition-events.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
 import { type ProduceOptions, type ProduceResponse, partitionKey, produceRequest } from "./produce-request.ts";
 import type { ProduceVerdict, VerdictHooks } from "./produce-verdict.ts";
+import type { Lane } from "./producing-broker.ts";
 import type { RecordBatch } from "./record-batch.ts";
 
 /** Milliseconds without an answer after which the broker may have forgotten our producer id. */
 const STATE_LIFETIME = 12 * 3600_000;
-
-export interface ProducingBroker {
-  id: number;
-  /** Requests under way. */
-  requests: number;
-  /** Requests in a row without an answer. */
-  failures: number;
-  /** Nothing is sent before this monotonic time, milliseconds. */
-  notBefore: number;
-}
 
 export interface ProduceCallsHooks extends Pick<VerdictHooks, "event" | "refused"> {
   /** A batch of the partition was judged. */
@@ -66,19 +57,26 @@ export class ProduceCalls {
   }
 
   /** One request with a batch each of some partitions. */
-  send(broker: ProducingBroker, sent: readonly Sent[], now: number): void {
-    broker.requests++;
-    for (const [batch] of sent) this.firstTry(batch, now);
+  send(lane: Lane, sent: readonly Sent[], now: number): void {
     const batches = sent.map(([batch]) => batch);
+    for (const batch of batches) this.firstTry(batch, now);
+    const bytes = batches.reduce((sum, { size }) => sum + size, 0);
+    lane.requests++;
+    lane.bytes += bytes;
+    const ended = () => {
+      release();
+      lane.requests--;
+      lane.bytes -= bytes;
+    };
     const { request, release } = produceRequest(batches, this.options, this.accumulator.pool);
-    this.client.send(broker.id, request).then(
+    this.client.send(lane.broker.id, { ...request, lane: lane.name }).then(
       (response) => {
-        release();
-        this.answered(broker, sent, response);
+        ended();
+        this.answered(lane, sent, response);
       },
       (error) => {
-        release();
-        this.lost(broker, sent, error);
+        ended();
+        this.lost(lane, sent, error);
       },
     );
   }
@@ -94,8 +92,9 @@ export class ProduceCalls {
     }
   }
 
-  private answered(broker: ProducingBroker, sent: readonly Sent[], response: ProduceResponse | undefined): void {
-    broker.requests--;
+  private answered(lane: Lane, sent: readonly Sent[], response: ProduceResponse | undefined): void {
+    const { broker } = lane;
+    broker.answered(lane);
     if (broker.failures > 0) {
       broker.failures = 0;
       const message = `broker ${broker.id} answers again`;
@@ -115,10 +114,11 @@ export class ProduceCalls {
   }
 
   /** No answer: what happened to the batches is not known. */
-  private lost(broker: ProducingBroker, sent: readonly Sent[], error: unknown): void {
-    broker.requests--;
+  private lost(lane: Lane, sent: readonly Sent[], error: unknown): void {
+    const { broker } = lane;
     this.hooks.refused?.("NO_ANSWER");
     const now = this.clock.monotonic();
+    broker.lost(lane, error, now);
     // Requests that were lost together are one failure.
     if (broker.notBefore <= now) {
       broker.failures++;

@@ -10,13 +10,12 @@ import type { ClusterMetadata, KafkaClient } from "./client.ts";
 import { MetadataRefresh } from "./metadata-refresh.ts";
 import { MAX_IN_FLIGHT, type PartitionQueue } from "./partition-queue.ts";
 import { PartitionRecovery, type RecoveryHooks } from "./partition-recovery.ts";
-import { ProduceCalls, type ProducingBroker } from "./produce-calls.ts";
+import { ProduceCalls } from "./produce-calls.ts";
 import { ProduceVerdict, type VerdictHooks } from "./produce-verdict.ts";
+import { type Lane, ProducingBroker } from "./producing-broker.ts";
 import type { ProducerStamp, RecordBatch } from "./record-batch.ts";
 import { TopicChanges, type TopicChangesHooks } from "./topic-changes.ts";
 
-/** Requests under way per broker; more only queue up there, since a broker serves a connection one by one. */
-const MAX_REQUESTS = 5;
 export interface SenderOptions {
   acks: 0 | 1 | -1;
   lingerMs: number;
@@ -108,7 +107,8 @@ export class Sender {
   private run(): void {
     const now = this.clock.monotonic();
     let next = this.closeDue(now);
-    const ready = new Map<ProducingBroker, PartitionQueue[]>();
+    const ready = new Map<Lane, PartitionQueue[]>();
+    const planned = new Map<Lane, number>();
     for (const queue of this.active) {
       if (!queue.hasWork) {
         this.active.delete(queue);
@@ -127,11 +127,12 @@ export class Sender {
         continue;
       }
       if (!queue.canSend(this.window, now)) continue;
-      const list = ready.get(broker);
+      const lane = broker.laneFor(queue, planned, now);
+      const list = ready.get(lane);
       if (list) list.push(queue);
-      else ready.set(broker, [queue]);
+      else ready.set(lane, [queue]);
     }
-    for (const [broker, queues] of ready) this.sendTo(broker, queues, now);
+    for (const [lane, queues] of ready) this.sendOn(lane, queues, now);
     if (ready.size > 0) this.accumulator.announceRoom();
     next = Math.min(next, this.refresh.run(now));
     if (next < Number.POSITIVE_INFINITY) this.wake.at(next, now);
@@ -163,16 +164,16 @@ export class Sender {
   private broker(id: number): ProducingBroker {
     let broker = this.brokers.get(id);
     if (!broker) {
-      broker = { id, requests: 0, failures: 0, notBefore: 0 };
+      broker = new ProducingBroker(id);
       this.brokers.set(id, broker);
     }
     return broker;
   }
 
   /** Small batches of several partitions travel in one request, full ones alone. */
-  private sendTo(broker: ProducingBroker, queues: PartitionQueue[], now: number): void {
+  private sendOn(lane: Lane, queues: PartitionQueue[], now: number): void {
     let waiting = queues;
-    while (broker.requests < MAX_REQUESTS && waiting.length > 0) {
+    while (!lane.full && waiting.length > 0) {
       const batches: [RecordBatch, PartitionQueue][] = [];
       const later: PartitionQueue[] = [];
       let size = 0;
@@ -191,7 +192,7 @@ export class Sender {
         if (queue.nextSize > 0 && queue.canSend(this.window, now)) later.push(queue);
       }
       waiting = later;
-      if (batches.length > 0) this.calls.send(broker, batches, now);
+      if (batches.length > 0) this.calls.send(lane, batches, now);
     }
   }
 

@@ -118,3 +118,48 @@ test("the memory cap pushes back while nothing gets through, and room is announc
   await producer.sink.close();
   expect(judge(await readTopic(node.kafka.direct, topic), producer.total)).toEqual(clean);
 }, 60_000);
+
+/** Enough under way for a second connection to the broker. */
+const plenty = { batchBytes: 256 << 10, memoryBytes: 24 << 20 };
+
+test("much under way takes two connections, each partition one at a time, while answers and requests are lost", async () => {
+  const topic = await node.kafka.createTopic(uniqueTopic("lanes"), 4);
+  const producer = new TestProducer(node.kafka.brokers, plenty);
+  await producer.sink.prepare(topic);
+  const connections = new Set<number>();
+  let frames = 0;
+  let closed = 0;
+  node.proxy.hook = ({ apiKey, stage, connection }) => {
+    if (apiKey !== apiKeys.Produce) return undefined;
+    connections.add(connection);
+    if (stage !== "request" && stage !== "response") return undefined;
+    if (++frames % 41 !== 0) return undefined;
+    closed++;
+    return "close";
+  };
+  const route = plainRoute(topic, { partitioner: "round-robin" });
+  for (let i = 0; i < 250; i++) await producer.feed(route, 1_000, 200);
+  expect(await producer.sink.flush(30_000)).toBe(true);
+  node.proxy.heal();
+  expect(closed).toBeGreaterThan(4);
+  expect(connections.size).toBeGreaterThan(closed + 1);
+  expect(producer.positions()).toEqual([[0, producer.end]]);
+  await producer.sink.close();
+  expect(judge(await readTopic(node.kafka.direct, topic), producer.total)).toEqual(clean);
+}, 60_000);
+
+test("a broker that allows one connection gets everything over it", async () => {
+  const topic = await node.kafka.createTopic(uniqueTopic("narrow"), 4);
+  const producer = new TestProducer(node.kafka.brokers, plenty);
+  await producer.sink.prepare(topic);
+  const before = node.proxy.accepted;
+  node.proxy.refuse = true;
+  const route = plainRoute(topic, { partitioner: "round-robin" });
+  for (let i = 0; i < 150; i++) await producer.feed(route, 1_000, 200);
+  expect(await producer.sink.flush(30_000)).toBe(true);
+  expect(node.proxy.accepted - before).toBe(1);
+  expect(producer.eventsNamed("broker-unavailable")).toHaveLength(1);
+  await producer.sink.close();
+  node.proxy.heal();
+  expect(judge(await readTopic(node.kafka.direct, topic), producer.total)).toEqual(clean);
+}, 60_000);
