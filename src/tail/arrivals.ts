@@ -1,9 +1,9 @@
 /** What to make of a path that is not followed by name: a known file under a new name, a copy of one, or a new file. */
 import { covers, isPrefix, isUnknown, matches } from "./compare.ts";
 import type { Context } from "./context.ts";
-import type { Found } from "./discover.ts";
 import type { FollowedFile } from "./file.ts";
 import { adopt, follow, followFifo } from "./follow.ts";
+import type { Found } from "./found.ts";
 import type { Stat } from "./fs.ts";
 import { clockSlack, generations, later, predecessor } from "./generations.ts";
 import { holderOf, holds } from "./holder.ts";
@@ -113,7 +113,7 @@ export class Arrivals {
   /** Of a file that is gone: its copies are looked at again. */
   reviewCopiesOf(file: FollowedFile): void {
     for (const { path } of this.#context.registry.copiesOf(file)) {
-      this.#context.registry.copies.delete(path);
+      this.#context.registry.dropCopy(path);
       const stat = tryStat(this.#context.fs, path);
       if (stat) this.found({ path, stat, named: false });
     }
@@ -132,7 +132,7 @@ export class Arrivals {
         stat.mtime === copy.stat.mtime &&
         sameFile(stat, copy.stat, false);
       if (same && !copy.of.gone) continue;
-      registry.copies.delete(copy.path);
+      registry.dropCopy(copy.path);
     }
   }
 
@@ -152,7 +152,7 @@ export class Arrivals {
       const directory = directoryOf(path);
       if (!changed.has(directory)) {
         const stat = tryStat(fs, directory);
-        changed.set(directory, stat?.kind === "directory" && stat.mtime > since - clockSlack(this.#context, directory));
+        changed.set(directory, stat?.kind === "directory" && stat.mtime > since - clockSlack(this.#context, path));
       }
       if (changed.get(directory)) this.generations(file, path, since);
       else registry.missing.set(path, { file, since: clock.now() });

@@ -1,19 +1,14 @@
 /** Finds the paths an input's patterns match: a pruned walk of its own, apart from polling. */
+import { type Found, isLog } from "./found.ts";
 import type { DirEntry, Fs, Stat } from "./fs.ts";
 import { foundBy, type Glob, hasMagic, matchName, parseGlob, pathMatcher } from "./glob.ts";
-import { reach } from "./remote.ts";
+import { type Moment, QuietDirectories } from "./quiet.ts";
+import { RemoteFiles, type Trouble } from "./remote-files.ts";
 import { joinPath } from "./siblings.ts";
 
-/** "file": what it holds will be looked at. */
+/** "file": what it holds will be looked at; the others concern directories. */
 type Request = { kind: "stat" | "readdir"; path: string } | { kind: "file"; path: string; named: boolean };
-type Walk = Generator<Request, void, Stat | DirEntry[] | null | Error>;
-
-export interface Found {
-  path: string;
-  stat: Stat;
-  /** The path was given without magic: FIFOs are read only then. */
-  named: boolean;
-}
+type Walk<Result = void> = Generator<Request, Result, Stat | DirEntry[] | null | Error>;
 
 /** One path or glob of an input: walked on its own, so that a server that is away holds up nothing else. */
 interface Target {
@@ -21,8 +16,15 @@ interface Target {
   glob: Glob | null;
   path: string;
   directories: Set<string>;
+  readonly quiet: QuietDirectories;
   /** A walk of it is under way. */
   busy: boolean;
+}
+
+/** A directory to be listed, and the segment its entries are matched with. */
+interface Place {
+  directory: string;
+  index: number;
 }
 
 /** An entry of a directory, and the segment indexes at which the walk goes on behind it. */
@@ -32,8 +34,13 @@ interface Step {
   indexes: readonly number[];
 }
 
-type Known = (path: string) => boolean;
-type Trouble = (path: string, error: unknown) => void;
+/** What a walk is told. */
+export interface Errand extends Moment {
+  /** Paths that need no stat and are not reported. */
+  known: (path: string) => boolean;
+  /** Hears of what could not be read; that is never "gone". */
+  trouble: Trouble;
+}
 
 export class Discovery {
   readonly #fs: Fs;
@@ -49,7 +56,10 @@ export class Discovery {
     this.#included = foundBy(paths.filter(hasMagic));
     for (const path of paths) {
       const globs = hasMagic(path) ? parseGlob(path) : [null];
-      for (const glob of globs) this.#targets.push({ glob, path, directories: new Set(), busy: false });
+      for (const glob of globs) {
+        const quiet = new QuietDirectories();
+        this.#targets.push({ glob, path, directories: new Set(), quiet, busy: false });
+      }
     }
   }
 
@@ -74,13 +84,12 @@ export class Discovery {
   }
 
   /**
-   * Walks all targets. `known` paths are skipped without a stat, all others are reported: returned at once, or handed to
-   * `later`, bit by bit, where a network file system is in the way; `pending` ends with the last of them. What a server
-   * does not tell within `patience` is reported alone. `trouble` hears of what could not be read; that is never "gone".
+   * Walks all targets. What is not known is reported: returned at once, or handed to `later`, bit by bit, where a network
+   * file system is in the way; `pending` ends with the last of them. What a server does not tell within `patience` is
+   * reported alone.
    */
   scan(
-    known: Known,
-    trouble: Trouble,
+    errand: Errand,
     later: (found: Found[]) => void,
     patience: () => Promise<void>,
   ): { found: Found[]; pending: Promise<void>[] } {
@@ -90,12 +99,10 @@ export class Discovery {
       if (target.busy) continue;
       const found: Found[] = [];
       target.directories = new Set();
-      const files = new RemoteFiles(this.#fs, this.#reaching, trouble, (one) => found.push(one));
-      const walk = this.#drive(
-        this.#walk(target, known, (one) => found.push(one), trouble),
-        files,
-        undefined,
-      );
+      target.quiet.begin();
+      const report = (one: Found) => found.push(one);
+      const files = new RemoteFiles(this.#fs, this.#reaching, errand.trouble, report);
+      const walk = this.#drive(this.#walk(target, errand, report), files, undefined);
       if (walk === null && files.asked.length === 0) all.push(...found);
       else {
         target.busy = walk !== null;
@@ -128,14 +135,16 @@ export class Discovery {
       const { kind, path } = step.value;
       let result: Stat | DirEntry[] | null | Error;
       try {
-        if (this.#fs.traits(path).network) {
+        // What is in the directory counts: it may be where the file system is mounted.
+        const where = kind === "file" ? path : inside(path);
+        if (this.#fs.traits(where).network) {
           if (step.value.kind === "file") {
             files.ask(path, step.value.named);
             step = walk.next(null);
             continue;
           }
           const later: Promise<Stat | DirEntry[] | null> =
-            kind === "stat" ? this.#fs.statLater(path) : this.#fs.readdirLater(path);
+            kind === "stat" ? this.#fs.statLater(where) : this.#fs.readdirLater(where);
           return later
             .then(
               (value) => this.#drive(walk, files, value),
@@ -152,19 +161,15 @@ export class Discovery {
     return null;
   }
 
-  *#walk(
-    { glob, path: wanted, directories }: Target,
-    known: Known,
-    found: (found: Found) => void,
-    trouble: Trouble,
-  ): Walk {
+  *#walk(target: Target, errand: Errand, found: (found: Found) => void): Walk {
+    const { glob, path: wanted, directories } = target;
     const seen = new Set<string>();
     const report = function* (path: string, named: boolean): Walk {
       if (seen.has(path)) return;
       seen.add(path);
-      if (known(path)) return;
+      if (errand.known(path)) return;
       const stat = yield { kind: "file", path, named };
-      if (stat instanceof Error) trouble(path, stat);
+      if (stat instanceof Error) errand.trouble(path, stat);
       else if (stat !== null && !Array.isArray(stat) && isLog(stat, named)) found({ path, stat, named });
     };
     if (glob === null) {
@@ -173,33 +178,13 @@ export class Discovery {
       yield* report(wanted, true);
     } else {
       const visited = new Set<string>();
-      const stack: { directory: string; index: number }[] = [{ directory: glob.root, index: 0 }];
+      const stack: Place[] = [{ directory: glob.root, index: 0 }];
       for (let next = stack.pop(); next; next = stack.pop()) {
-        const { directory, index } = next;
-        const deep = glob.segments.includes("**");
-        if (deep) {
-          const stat = yield { kind: "stat", path: directory };
-          if (stat instanceof Error) {
-            trouble(directory, stat);
-            continue;
-          }
-          if (stat === null || Array.isArray(stat) || stat.kind !== "directory") continue;
-          const key = `${stat.dev}:${stat.ino}:${index}`;
-          if (visited.has(key)) continue; // a loop, or a second way to the same directory
-          visited.add(key);
-        }
-        const entries = yield { kind: "readdir", path: directory };
-        if (entries instanceof Error) {
-          trouble(directory, entries);
-          continue;
-        }
-        if (entries === null || !Array.isArray(entries)) continue;
-        directories.add(directory);
-        for (const { entry, path, indexes } of this.#unknown(entries, directory, glob, index, known)) {
+        const steps = yield* this.#list(target, glob, next, visited, errand);
+        for (const { entry, path, indexes } of steps) {
           for (const step of indexes) {
             if (step === glob.segments.length) {
-              if (entry.kind !== "directory" && entry.kind !== "fifo" && !this.#excluded(path))
-                yield* report(path, false);
+              if (this.#isNew(entry, path, errand)) yield* report(path, false);
             } else if (entry.kind === "directory" || entry.kind === "link" || entry.kind === "unknown") {
               if (this.#excluded(path)) continue;
               let isDirectory = entry.kind === "directory";
@@ -216,56 +201,51 @@ export class Discovery {
     }
   }
 
-  /** The entries that take the walk further, by name, without those that end at a known path: mostly that is all of them. */
-  #unknown(entries: readonly DirEntry[], directory: string, glob: Glob, index: number, known: Known): Step[] {
+  /** What is new in a directory; none where that cannot be told, or nothing changed. */
+  *#list(
+    { directories, quiet }: Target,
+    glob: Glob,
+    { directory, index }: Place,
+    visited: Set<string>,
+    errand: Errand,
+  ): Walk<Step[]> {
+    const stat = yield { kind: "stat", path: directory };
+    if (stat instanceof Error) errand.trouble(directory, stat);
+    if (stat === null || stat instanceof Error || Array.isArray(stat) || stat.kind !== "directory") return [];
+    if (glob.segments.includes("**")) {
+      const itself = `${stat.dev}:${stat.ino}:${index}`;
+      if (visited.has(itself)) return []; // a loop, or a second way to the same directory
+      visited.add(itself);
+    }
+    directories.add(directory);
+    const key = `${index} ${directory}`;
+    const { stable } = this.#fs.traits(inside(directory));
+    if (stable && quiet.has(key, stat, errand)) return [];
+    const entries = yield { kind: "readdir", path: directory };
+    if (entries instanceof Error) errand.trouble(directory, entries);
+    if (!Array.isArray(entries)) return [];
+    const steps = this.#unknown(entries, directory, glob, index, errand);
+    if (stable && steps.length === 0) quiet.add(key, stat, errand);
+    return steps;
+  }
+
+  /** The entries that take the walk further, by name; mostly all of them end at known paths and there are none. */
+  #unknown(entries: readonly DirEntry[], directory: string, glob: Glob, index: number, errand: Errand): Step[] {
     const prefix = joinPath(directory, "");
     const steps: Step[] = [];
     for (const entry of entries) {
       const indexes = matches(glob, index, entry.name);
       if (indexes.length === 0) continue;
       const path = prefix + entry.name;
-      if (indexes.length > 1 || indexes[0] !== glob.segments.length || !known(path))
-        steps.push({ entry, path, indexes });
+      const isLast = indexes.length === 1 && indexes[0] === glob.segments.length;
+      if (!isLast || this.#isNew(entry, path, errand)) steps.push({ entry, path, indexes });
     }
     return steps.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
   }
-}
 
-/** Files of one walk that are asked for at once, so that one that hangs holds up no other. */
-class RemoteFiles {
-  readonly asked: Promise<void>[] = [];
-  found: (found: Found) => void;
-  readonly #fs: Fs;
-  readonly #reaching: Set<string>;
-  readonly #trouble: Trouble;
-
-  constructor(fs: Fs, reaching: Set<string>, trouble: Trouble, found: (found: Found) => void) {
-    this.#fs = fs;
-    this.#reaching = reaching;
-    this.#trouble = trouble;
-    this.found = found;
+  #isNew({ kind }: DirEntry, path: string, { known }: Errand): boolean {
+    return kind !== "directory" && kind !== "fifo" && !known(path) && !this.#excluded(path);
   }
-
-  ask(path: string, named: boolean): void {
-    if (this.#reaching.has(path)) return;
-    this.#reaching.add(path);
-    this.asked.push(this.#reach(path, named));
-  }
-
-  async #reach(path: string, named: boolean): Promise<void> {
-    try {
-      const stat = await reach(this.#fs, path);
-      if (stat !== null && isLog(stat, named)) this.found({ path, stat, named });
-    } catch (error) {
-      this.#trouble(path, error);
-    } finally {
-      this.#reaching.delete(path);
-    }
-  }
-}
-
-function isLog({ kind }: Stat, named: boolean): boolean {
-  return kind === "file" || (named && kind === "fifo");
 }
 
 const none: readonly number[] = [];
@@ -278,6 +258,11 @@ function matches(glob: Glob, index: number, name: string): readonly number[] {
   if (index + 1 === glob.segments.length) steps.push(index + 1);
   else steps.push(...matches(glob, index + 1, name));
   return [...new Set(steps)];
+}
+
+/** The directory as its entries see it. */
+function inside(directory: string): string {
+  return joinPath(directory, "") || "./";
 }
 
 function asError(error: unknown): Error {

@@ -94,7 +94,7 @@ export function adopt(context: Context, file: FollowedFile, { path, stat }: Sibl
   descriptors.close(file);
   file.expect = file.readMarker;
   file.headUnproven = file.fingerprint.length > 0;
-  registry.copies.delete(path);
+  registry.dropCopy(path);
   registry.identify(file, stat);
   if (discovery.matches(path)) registry.attach(file, path);
   else {

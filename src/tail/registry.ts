@@ -30,6 +30,8 @@ export class Registry {
   forgotten: string[] = [];
   /** Counts files that came and names that led elsewhere: truncation ends one file and begins another. */
   changes = 0;
+  /** Counts paths that led to a file or were known as copies, and do so or are so no more. */
+  unlearned = 0;
   readonly #byInode = new Map<string, FollowedFile>();
   readonly #byRoot: RootIndex = new Map();
   readonly #byStrictRoot: RootIndex = new Map();
@@ -63,6 +65,7 @@ export class Registry {
   detach(file: FollowedFile): void {
     if (this.byPath.get(file.path) === file) {
       this.byPath.delete(file.path);
+      this.unlearned++;
       this.missing.set(file.path, { file, since: file.lastLook });
     }
     this.changes++;
@@ -117,13 +120,22 @@ export class Registry {
     return [...filesAt(this.#byStrictRoot, rootKey(directoryOf(path), strictRootName(path)))];
   }
 
+  /** The path is to be looked at anew. */
+  dropCopy(path: string): void {
+    this.copies.delete(path);
+    this.unlearned++;
+  }
+
   copiesOf(file: FollowedFile): Copy[] {
     return this.copies.size === 0 ? [] : [...this.copies.values()].filter((copy) => copy.of === file);
   }
 
   forget(file: FollowedFile): void {
     this.files.delete(file.id);
-    if (this.byPath.get(file.path) === file) this.byPath.delete(file.path);
+    if (this.byPath.get(file.path) === file) {
+      this.byPath.delete(file.path);
+      this.unlearned++;
+    }
     if (this.#lastAt.get(file.path) === file) this.#lastAt.delete(file.path);
     for (const [path, { file: last }] of this.missing) if (last === file) this.missing.delete(path);
     this.#unindexInode(file);

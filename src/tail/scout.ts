@@ -1,7 +1,7 @@
 /** When to walk the patterns anew: now and then, soon after an event, and quickly while a path is missing. */
 import { type Arrivals, oldestFirst } from "./arrivals.ts";
 import type { Context } from "./context.ts";
-import type { Found } from "./discover.ts";
+import type { Found } from "./found.ts";
 import { isScarce } from "./fs.ts";
 import type { DirectoryWatch } from "./watch.ts";
 
@@ -82,8 +82,12 @@ export class Scout {
     this.#arrivals.dropStaleCopies("local");
     const first = this.#arrivals.firstScan;
     const { found, pending } = discovery.scan(
-      known,
-      (path, error) => this.#trouble(path, error),
+      {
+        known,
+        trouble: (path, error) => this.#trouble(path, error),
+        now: clock.now(),
+        unlearned: registry.unlearned,
+      },
       (late) => {
         // The server has just answered: what else is to be asked of it is asked now.
         this.#arrivals.dropStaleCopies("network");

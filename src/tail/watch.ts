@@ -50,7 +50,7 @@ export class DirectoryWatch {
     for (const directory of directories) {
       if (this.#watches.size >= maxWatches) break;
       if (this.#watches.get(directory)) continue;
-      if (this.#fs.traits(directory).network) continue;
+      if (this.#fs.traits(join(directory, "")).network) continue;
       this.#watch(directory);
     }
   }

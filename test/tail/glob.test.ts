@@ -20,9 +20,13 @@ function scan(files: string[], patterns: string[], exclude: string[] = [], links
       exclude.map((p) => (p.includes("/") ? join(dir, p) : p)),
     );
     const result = discovery.scan(
-      () => false,
-      (path, error) => {
-        throw new Error(path, { cause: error });
+      {
+        known: () => false,
+        trouble(path, error) {
+          throw new Error(path, { cause: error });
+        },
+        now: Date.now(),
+        unlearned: 0,
       },
       () => {},
       () => Promise.resolve(),

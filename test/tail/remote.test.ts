@@ -46,11 +46,13 @@ function remote(path: string, call: Later) {
     await released;
   };
   const forbidden = (name: string) => {
-    if (state.hanging && name === path) throw new Error(`${name} was asked for without waiting`);
+    if (state.hanging && (name === path || name === join(dir, "nfs")))
+      throw new Error(`${name} was asked for without waiting`);
   };
   const fs: Fs = {
     ...nodeFs,
-    traits: (name) => (name.startsWith(join(dir, "nfs")) ? { network: true, stable: false } : nodeFs.traits(name)),
+    // As of a mount: of the directory it is on only what lies in it is on the server.
+    traits: (name) => (name.startsWith(join(dir, "nfs/")) ? { network: true, stable: false } : nodeFs.traits(name)),
     async statLater(name) {
       await wait("statLater", name);
       return nodeFs.statLater(name);
@@ -71,6 +73,14 @@ function remote(path: string, call: Later) {
       forbidden(name);
       return nodeFs.open(name);
     },
+    readdir(name) {
+      forbidden(name);
+      return nodeFs.readdir(name);
+    },
+    watch(directory, f) {
+      forbidden(directory);
+      return nodeFs.watch(directory, f);
+    },
   };
   return { fs, state };
 }
@@ -82,7 +92,7 @@ for (const call of ["statLater", "openLater", "readLater"] as const) {
     const local = join(dir, "local.log");
     for (const path of [hung, other, local]) writeFileSync(path, `${path} 1\n`);
     const { fs, state } = remote(hung, call);
-    follower = new Follower({ paths: [join(dir, "nfs/*.log"), local], from: "beginning" }, fs);
+    follower = new Follower({ paths: [join(dir, "nfs/*.log"), local], from: "beginning", watch: true }, fs);
     void follower.restart();
     await follower.lines(2);
     for (const path of [other, local]) appendFileSync(path, `${path} 2\n`);
