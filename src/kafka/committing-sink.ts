@@ -13,7 +13,13 @@ import type { Lines } from "../lines.ts";
 import { type Clock, type Random, sleep } from "../runtime.ts";
 import { codes, KafkaError } from "./errors.ts";
 import type { Batch, Cut, Outcome, Route, Sink, TransactionalSink } from "./sink.ts";
-import { type ProducerIdentity, partitionsOf, type TransactionCoordinator, UnresolvedError } from "./transaction.ts";
+import {
+  abandonWithin,
+  type ProducerIdentity,
+  partitionsOf,
+  type TransactionCoordinator,
+  UnresolvedError,
+} from "./transaction.ts";
 
 export interface CommittingOptions {
   sink: TransactionalSink;
@@ -119,22 +125,8 @@ export class CommittingSink implements Sink {
   async close(): Promise<void> {
     this.timer?.();
     this.abort.abort(new LogagentError("BROKER_UNAVAILABLE", "producing: closed before the commit"));
-    if (this.open !== null) await this.abandon(this.open);
+    if (this.open !== null) await abandonWithin(this.coordinator, this.open, this.options.clock, abandonTimeout);
     await this.sink.close();
-  }
-
-  private async abandon(producer: ProducerIdentity): Promise<void> {
-    const { coordinator, clock } = this.options;
-    const ending = new AbortController();
-    const cancel = clock.after(abandonTimeout, () => ending.abort(new Error("the coordinator does not answer")));
-    // One that was committed after all, or belongs to another producer by now, refuses to be aborted.
-    await Promise.race([
-      coordinator(ending.signal)
-        .end(producer, false)
-        .catch(() => {}),
-      aborted(ending.signal),
-    ]);
-    cancel();
   }
 
   private throwFailure(): void {
@@ -238,10 +230,6 @@ export class CommittingSink implements Sink {
       throw refused(error);
     }
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 function fenced(error: KafkaError): LogagentError {

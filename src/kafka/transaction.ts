@@ -180,6 +180,22 @@ export function createTransactionCoordinator(
   };
 }
 
+/**
+ * For the end of a producer with a transaction that may be open: aborts it, so that it holds no readers back, where the
+ * coordinator answers within `patience` ms. One that belongs to another producer by now is left alone.
+ */
+export async function abandonWithin(
+  coordinator: TransactionCoordinator,
+  producer: ProducerIdentity,
+  clock: Clock,
+  patience: number,
+): Promise<void> {
+  const over = new AbortController();
+  const moment = sleep(clock, patience, over.signal);
+  await Promise.race([moment, coordinator.abandon(producer, over.signal).catch(() => {})]);
+  over.abort(new Error("the coordinator does not answer"));
+}
+
 const itself = (code: number) => code;
 
 interface Step<T> {

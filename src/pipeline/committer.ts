@@ -7,6 +7,7 @@ import { LogagentError } from "../errors.ts";
 import { KafkaError } from "../kafka/errors.ts";
 import type { Batch, Cut, TransactionalSink } from "../kafka/sink.ts";
 import {
+  abandonWithin,
   type ProducerIdentity,
   partitionsOf,
   type TransactionCoordinator,
@@ -134,16 +135,12 @@ export class Committer {
   }
 
   /**
-   * For the end, when all waits have ended: aborts a transaction that is open still, so that it holds no readers back;
-   * only where its coordinator answers within a moment. Whether it was committed after all, the next start finds out.
+   * For the end, when all waits have ended: aborts a transaction that is open still. Whether it was committed after all,
+   * the next start finds out.
    */
   async abandon(): Promise<void> {
     const { coordinator, clock } = this.options;
-    if (!this.pending || this.producer === null) return;
-    const over = new AbortController();
-    const moment = sleep(clock, abandonTimeout, over.signal);
-    await Promise.race([moment, coordinator.abandon(this.producer, over.signal).catch(() => {})]);
-    over.abort(new Error("the coordinator does not answer"));
+    if (this.pending && this.producer !== null) await abandonWithin(coordinator, this.producer, clock, abandonTimeout);
   }
 
   /** Writes to the journal as soon as it can be written. */

@@ -7,7 +7,8 @@ import { apiKeys, type Stage } from "../kafka/proxy.ts";
 import { type Running, startLogagent } from "../support/process.ts";
 import { pause, waitFor } from "../support/wait.ts";
 
-const node = proxiedKafka();
+/** As brokers before 3.6: whoever has the epoch may write, whether a transaction was begun or not. */
+const node = proxiedKafka({ "transaction.partition.verification.enable": "false" });
 
 /** Feeds numbered lines to stdin while `disturb` runs, then compares what committed readers see. */
 async function run(disturb: (producer: Running) => Promise<void>, ...flags: string[]): Promise<void> {
@@ -119,6 +120,30 @@ test("giving up aborts the transaction: readers are not held back", async () => 
     },
     { timeout: 8_000 },
   );
+}, 60_000);
+
+test("records that are still on their way when it gives up open no transaction behind the abort", async () => {
+  const topic = await node.kafka.createTopic(uniqueTopic("late"), 1);
+  let release = () => {};
+  const released = new Promise<undefined>((resolve) => {
+    release = () => resolve(undefined);
+  });
+  let produced = 0;
+  let arrived = 0;
+  node.proxy.hook = ({ apiKey, stage }) => {
+    if (apiKey !== apiKeys.Produce) return undefined;
+    if (stage === "request") return ++produced === 1 ? released : "drop";
+    arrived++;
+    return undefined;
+  };
+  const words = ["produce", topic, "-b", node.kafka.brokers, "--delivery", "exactly-once", "--value", "x"];
+  const { code } = await startLogagent([...words, "--request-timeout", "1s", "--timeout", "3s"]).exited;
+  expect(code).toBe(69);
+  await waitFor("the abort", async () => (await endOffsets(node.kafka.direct, topic, true))[0] === 1n);
+  release();
+  await waitFor("the records to arrive", () => arrived > 0);
+  await pause(500);
+  expect(await endOffsets(node.kafka.direct, topic, false)).toEqual([1n]);
 }, 60_000);
 
 test("acks 1 with exactly-once, and an id without it, are usage errors", async () => {
