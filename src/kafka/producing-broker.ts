@@ -49,10 +49,12 @@ export class ProducingBroker {
   private readonly first = new Lane(this, "");
   private readonly second = new Lane(this, "produce");
   private narrowTime = SHORTEST_NARROW;
-  private narrowUntil = 0;
+  private narrowUntil: number;
 
-  constructor(id: number) {
+  /** `answers`: false with acks=0, where nobody knows when a batch has arrived and the next one may take another way. */
+  constructor(id: number, answers: boolean) {
     this.id = id;
+    this.narrowUntil = answers ? 0 : Number.POSITIVE_INFINITY;
   }
 
   /**

@@ -164,7 +164,7 @@ export class Sender {
   private broker(id: number): ProducingBroker {
     let broker = this.brokers.get(id);
     if (!broker) {
-      broker = new ProducingBroker(id);
+      broker = new ProducingBroker(id, this.options.acks !== 0);
       this.brokers.set(id, broker);
     }
     return broker;

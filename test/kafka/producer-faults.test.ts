@@ -1,7 +1,7 @@
 /** One broker behind the fault proxy: whatever the network does, every line once and in order. */
 import { expect, test } from "bun:test";
 import { pause, waitFor } from "../support/wait.ts";
-import { uniqueTopic } from "./broker.ts";
+import { endOffsets, uniqueTopic } from "./broker.ts";
 import { clean, judge, plainRoute, readTopic, TestProducer } from "./producing.ts";
 import { proxiedKafka } from "./proxied.ts";
 import { apiKeys, type Hook } from "./proxy.ts";
@@ -145,6 +145,27 @@ test("much under way takes two connections, each partition one at a time, while 
   expect(connections.size).toBeGreaterThan(closed + 1);
   expect(producer.positions()).toEqual([[0, producer.end]]);
   await producer.sink.close();
+  expect(judge(await readTopic(node.kafka.direct, topic), producer.total)).toEqual(clean);
+}, 60_000);
+
+test("without answers nobody knows when a batch has arrived: one connection, since only that keeps the order", async () => {
+  const topic = await node.kafka.createTopic(uniqueTopic("unanswered"), 4);
+  const producer = new TestProducer(node.kafka.brokers, { ...plenty, acks: 0 });
+  await producer.sink.prepare(topic);
+  const connections = new Set<number>();
+  node.proxy.hook = ({ apiKey, connection }) => {
+    if (apiKey === apiKeys.Produce) connections.add(connection);
+    return undefined;
+  };
+  const route = plainRoute(topic, { partitioner: "round-robin" });
+  for (let i = 0; i < 150; i++) await producer.feed(route, 1_000, 200);
+  expect(await producer.sink.flush(30_000)).toBe(true);
+  await waitFor("the records to arrive", async () => {
+    const ends = await endOffsets(node.kafka.direct, topic, false);
+    return ends.reduce((sum, end) => sum + end, 0n) === BigInt(producer.total);
+  });
+  await producer.sink.close();
+  expect(connections.size).toBe(1);
   expect(judge(await readTopic(node.kafka.direct, topic), producer.total)).toEqual(clean);
 }, 60_000);
 

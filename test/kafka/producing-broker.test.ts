@@ -26,21 +26,21 @@ function answer(queue: ReturnType<typeof partition>): void {
 }
 
 test("little under way: one connection; much: two, evenly", () => {
-  const broker = new ProducingBroker(1);
+  const broker = new ProducingBroker(1, true);
   expect([1, 2, 3].map(() => send(broker, partition(60_000)))).toEqual(["", "", ""]);
-  const busy = new ProducingBroker(2);
+  const busy = new ProducingBroker(2, true);
   expect([1, 2, 3, 4].map(() => send(busy, partition()))).toEqual(["", "produce", "", "produce"]);
 });
 
 test("what is about to be sent counts", () => {
-  const broker = new ProducingBroker(1);
+  const broker = new ProducingBroker(1, true);
   const planned = new Map<Lane, number>();
   const names = [1, 2, 3, 4].map(() => broker.laneFor(partition(), planned, 0).name);
   expect(names).toEqual(["", "produce", "", "produce"]);
 });
 
 test("a partition stays where its batches are, and may change once they have ended", () => {
-  const broker = new ProducingBroker(1);
+  const broker = new ProducingBroker(1, true);
   const [first, second] = [partition(), partition()];
   send(broker, first);
   send(broker, second);
@@ -52,7 +52,7 @@ test("a partition stays where its batches are, and may change once they have end
 });
 
 test("five requests on the only connection, three on each of two", () => {
-  const broker = new ProducingBroker(1);
+  const broker = new ProducingBroker(1, true);
   const queues = Array.from({ length: 6 }, () => partition(1));
   const full = queues.map((queue) => {
     send(broker, queue);
@@ -66,14 +66,14 @@ test("five requests on the only connection, three on each of two", () => {
 });
 
 test("the partition's leader moved: a lane of the new one", () => {
-  const [old, other] = [new ProducingBroker(1), new ProducingBroker(2)];
+  const [old, other] = [new ProducingBroker(1, true), new ProducingBroker(2, true)];
   const moved = partition();
   send(old, moved);
   expect(other.laneFor(moved, new Map(), 0).broker).toBe(other);
 });
 
 test("a broker that allows one connection is asked for a second one more and more seldom", () => {
-  const broker = new ProducingBroker(1);
+  const broker = new ProducingBroker(1, true);
   send(broker, partition());
   const lanes = (now: number) => {
     const queue = partition();
@@ -86,7 +86,7 @@ test("a broker that allows one connection is asked for a second one more and mor
 });
 
 test("a connection that was lost later, or an answer, ends that", () => {
-  const broker = new ProducingBroker(1);
+  const broker = new ProducingBroker(1, true);
   send(broker, partition());
   const queue = partition();
   expect(send(broker, queue)).toBe("produce");
