@@ -129,7 +129,7 @@ export class FollowedFile implements Scheduled {
     if (position > 0) file.expect = state.marker;
     else file.#unreadMarker = state.marker;
     file.#fingerprint = state.fingerprint;
-    file.#head = null;
+    if (state.fingerprint.length > 0) file.#head = null;
     file.pending = new Pending({ position, line, marker: state.marker });
     return file;
   }

@@ -3,6 +3,26 @@ import { expect, test } from "bun:test";
 import { type Action, Model, type World } from "./model.ts";
 
 const found: Record<string, [World["identity"], Action[], boolean?]> = {
+  "an empty log is written to after a start, renamed and compressed before it is read": [
+    "birth",
+    [
+      { do: "copytruncate", regrow: 0 },
+      { do: "copytruncate", regrow: 0 },
+      { do: "tick", ms: 1 },
+      { do: "stop" },
+      { do: "start" },
+      { do: "write", lines: 1 },
+      { do: "steps", n: 1 },
+      { do: "rename", create: false },
+      { do: "compress", zstd: false },
+      { do: "checkpoint" },
+      { do: "write", lines: 1 },
+      { do: "write", lines: 1 },
+      { do: "settle", share: 0.1 },
+      { do: "tick", ms: 1 },
+    ],
+    true,
+  ],
   "a copy has the inode of a file that was gone before anything was read of it": [
     "inode",
     [
