@@ -26,7 +26,8 @@ export class Arrivals {
 
   /** True if the path changed what is followed. */
   found({ path, stat, named }: Found): boolean {
-    const { registry, options } = this.#context;
+    const { registry, options, awaited } = this.#context;
+    if (awaited.has(path)) return false;
     if (stat.kind === "fifo") return named && followFifo(this.#context, path, stat);
     const before = registry.lastAt(path);
     if (!options.reopen && before) return false;

@@ -1,5 +1,6 @@
 /** What the parts of one tailer share. */
 import type { Clock, Random } from "../runtime.ts";
+import type { AwaitedMounts } from "./awaited.ts";
 import type { Descriptors } from "./descriptors.ts";
 import type { Discovery } from "./discover.ts";
 import type { FollowedFile } from "./file.ts";
@@ -17,6 +18,7 @@ export interface Context {
   readonly registry: Registry;
   readonly descriptors: Descriptors;
   readonly discovery: Discovery;
+  readonly awaited: AwaitedMounts;
   readonly timing: Timing;
   readonly judgement: Judgement;
   event(level: TailEvent["level"], name: string, message: string, more?: Partial<TailEvent>): void;

@@ -3,6 +3,7 @@ import type { FileId, Lines } from "../lines.ts";
 import type { Clock, Random } from "../runtime.ts";
 import type { FileState } from "../state/types.ts";
 import { Arrivals } from "./arrivals.ts";
+import { AwaitedMounts } from "./awaited.ts";
 import { type Context, defaultTiming, type Timing } from "./context.ts";
 import { Descriptors } from "./descriptors.ts";
 import { Discovery } from "./discover.ts";
@@ -46,6 +47,7 @@ class FileTailer implements Tailer, Context {
   readonly registry = new Registry();
   readonly descriptors: Descriptors;
   readonly discovery: Discovery;
+  readonly awaited: AwaitedMounts;
   readonly timing: Timing;
   readonly judgement: Judgement;
   readonly #arrivals: Arrivals;
@@ -72,6 +74,7 @@ class FileTailer implements Tailer, Context {
     this.judgement = { ...judgement, ...env.judgement };
     this.descriptors = new Descriptors(env.fs, options.maxOpenFiles, (file) => this.#awake(file));
     this.discovery = new Discovery(env.fs, options.paths, options.exclude);
+    this.awaited = new AwaitedMounts(env.fs);
     this.#arrivals = new Arrivals(this);
     this.#rotation = new Rotation(this, this.#arrivals);
     this.#poller = new Poller(this, this.#rotation);
@@ -91,11 +94,16 @@ class FileTailer implements Tailer, Context {
     const scanned = known.some((state) => state.key === this.#scanMark.key);
     // Of two states with the same inode the one that knows more comes first.
     states.sort((a, b) => Number(b.fingerprint.length > 0) - Number(a.fingerprint.length > 0) || b.seen - a.seen);
-    resume(
-      this,
-      this.#arrivals,
-      states.map((state) => FollowedFile.resume(++lastId, state)),
-    );
+    const files = states.map((state) => FollowedFile.resume(++lastId, state));
+    const answers = this.awaited.resume(this, files, (group) => {
+      if (!this.#closed) resume(this, this.#arrivals, group);
+    });
+    for (const answer of answers)
+      answer.then(() => {
+        this.#scout.soon();
+        this.#onWake();
+      });
+    if (this.options.once) await Promise.all(answers);
     this.#arrivals.firstScan = !scanned && states.length === 0;
     await this.#scout.start();
     this.#arrivals.firstScan = false;

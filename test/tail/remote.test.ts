@@ -162,6 +162,80 @@ test("a network file that is renamed, truncated and filled with NULs is read as 
   expect(follower.seen[5]).toHaveLength(700_000);
 });
 
+/** A server of which nothing is heard until `release`; and then the first question is answered last. */
+function away() {
+  let release = () => {};
+  let away = true;
+  let asked = 0;
+  const answered = new Promise<void>((resolve) => {
+    release = () => {
+      away = false;
+      resolve();
+    };
+  });
+  const isThere = (path: string) => path.startsWith(join(dir, "nfs/")) || path === join(dir, "nfs");
+  const fs: Fs = {
+    ...nodeFs,
+    traits: (path) => (isThere(path) ? { network: true, stable: false } : nodeFs.traits(path)),
+  };
+  for (const name of ["stat", "open", "readdir", "realpath", "watch"] as const) {
+    const call = nodeFs[name] as (path: string, ...more: unknown[]) => unknown;
+    Object.assign(fs, {
+      [name](path: string, ...more: unknown[]) {
+        if (away && isThere(path)) throw new Error(`${name} of ${path} would hang`);
+        return call(path, ...more);
+      },
+    });
+  }
+  for (const name of ["statLater", "openLater", "readLater", "readdirLater"] as const) {
+    const call = nodeFs[name] as (path: string, ...more: unknown[]) => Promise<unknown>;
+    Object.assign(fs, {
+      async [name](path: string, ...more: unknown[]) {
+        const isFirst = isThere(path) && ++asked === 1;
+        if (away && isThere(path)) await answered;
+        if (isFirst) await Bun.sleep(150);
+        return call(path, ...more);
+      },
+    });
+  }
+  return { fs, release };
+}
+
+for (const once of [false, true])
+  test(`a start while the server is away${once ? ", to read what is there once" : ""}: its files go on where they were`, async () => {
+    const [remote, other, local] = ["nfs/app.log", "nfs/other.log", "app.log"].map((name) => join(dir, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const options = { paths: [join(dir, "nfs/*.log"), local], from: "beginning", once } as const;
+    for (const path of [remote, other, local]) writeFileSync(path, "1\n2\n");
+    const before = await Follower.start({ ...options, once: false });
+    await before.lines(6);
+    before.stop();
+    renameSync(remote, `${remote}.1`);
+    for (const path of [remote, `${remote}.1`, other, local]) appendFileSync(path, "3\n");
+    const { fs, release } = away();
+    follower = new Follower(options, fs);
+    follower.journal = before.journal;
+    const started = follower.restart();
+    if (!once) {
+      await follower.lines(1);
+      appendFileSync(local, "4\n");
+      await follower.lines(2);
+      await follower.quiet(200);
+      expect(follower.where.map(({ path }) => path)).toEqual([local, local]);
+      expect(follower.events.filter(({ name }) => name === "file-gone")).toEqual([]);
+    }
+    release();
+    if (once) await started;
+    await follower.lines(once ? 4 : 5);
+    await follower.quiet(300);
+    const seen = follower.where.map(({ path }, i) => `${path.slice(dir.length)} ${follower!.seen[i]}`);
+    const expected = ["/app.log 3", "/app.log 4", "/nfs/app.log 3", "/nfs/app.log.1 3", "/nfs/other.log 3"];
+    expect(seen.sort()).toEqual(once ? expected.toSpliced(1, 1) : expected);
+  });
+
 test("calls that really hang leave a thread to the others, and the runtime its own", async () => {
   const fifo = join(dir, "fifo");
   spawnSync("mkfifo", [fifo]);
