@@ -1,4 +1,5 @@
 /** Files of the journal that lie on a server which has not answered since the start: nothing there is taken for new. */
+import { LogagentError } from "../errors.ts";
 import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
 import type { Fs } from "./fs.ts";
@@ -7,9 +8,12 @@ import { directoryOf, joinPath } from "./siblings.ts";
 /** Milliseconds after which it is said that a server does not answer. */
 const patience = 5000;
 
+const silent = (directory: string) => `the server of ${directory} does not answer`;
+
 export class AwaitedMounts {
   readonly #fs: Fs;
-  readonly #mounts = new Set<string>();
+  /** With a directory of each. */
+  readonly #mounts = new Map<string, string>();
 
   constructor(fs: Fs) {
     this.#fs = fs;
@@ -33,16 +37,31 @@ export class AwaitedMounts {
     return [...groups].map(([mount, group]) => this.#await(context, mount as string, group, f));
   }
 
+  /** For who cannot go on without some: waits for the `answers`. Throws LogagentError FILE_IO when one takes too long. */
+  async need({ clock }: Context, answers: readonly Promise<void>[]): Promise<void> {
+    if (answers.length === 0) return;
+    let cancel = () => {};
+    const late = new Promise<"late">((resolve) => {
+      cancel = clock.after(patience, () => resolve("late"));
+    });
+    const first = await Promise.race([Promise.all(answers), late]);
+    cancel();
+    if (first === "late") {
+      const [directory = ""] = this.#mounts.values();
+      throw new LogagentError("FILE_IO", `reading what there is once: ${silent(directory)}`);
+    }
+  }
+
   async #await(
     context: Context,
     mount: string,
     group: FollowedFile[],
     f: (files: FollowedFile[]) => void,
   ): Promise<void> {
-    this.#mounts.add(mount);
     const directory = directoryOf(group[0]!.path);
+    this.#mounts.set(mount, directory);
     const cancel = context.clock.after(patience, () =>
-      context.event("warn", "file-unreadable", `the server of ${directory} does not answer: its files wait`, {
+      context.event("warn", "file-unreadable", `${silent(directory)}: its files wait`, {
         path: directory,
       }),
     );

@@ -103,7 +103,7 @@ class FileTailer implements Tailer, Context {
         this.#scout.soon();
         this.#onWake();
       });
-    if (this.options.once) await Promise.all(answers);
+    if (this.options.once) await this.awaited.need(this, answers);
     this.#arrivals.firstScan = !scanned && states.length === 0;
     await this.#scout.start();
     this.#arrivals.firstScan = false;

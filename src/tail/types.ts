@@ -65,7 +65,10 @@ export interface TailedFile {
 }
 
 export interface Tailer {
-  /** Finds the input's files and matches them with their states. `known`: this input's files in the journal. */
+  /**
+   * Finds the input's files and matches them with their states. `known`: this input's files in the journal. Throws
+   * LogagentError FILE_IO with `once` where a server does not answer.
+   */
   start(known: readonly FileState[]): Promise<void>;
   /**
    * The next chunk (at most about 1 MiB), fair between files, or null when nothing is due or readable now. Never throws

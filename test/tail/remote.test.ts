@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemClock } from "../../src/runtime.ts";
 import { CallThreads } from "../../src/tail/call-threads.ts";
 import { type Fs, nodeFs } from "../../src/tail/fs.ts";
 import { Follower } from "./follower.ts";
@@ -235,6 +236,28 @@ for (const once of [false, true])
     const expected = ["/app.log 3", "/app.log 4", "/nfs/app.log 3", "/nfs/app.log.1 3", "/nfs/other.log 3"];
     expect(seen.sort()).toEqual(once ? expected.toSpliced(1, 1) : expected);
   });
+
+test("to read what is there once without the server is an error, which is tried again", async () => {
+  const path = join(dir, "nfs/app.log");
+  writeFileSync(path, "1\n");
+  const before = await Follower.start({ paths: [path], from: "beginning" });
+  await before.lines(1);
+  before.stop();
+  const { fs, release } = away();
+  const hasty = { ...systemClock, after: (ms: number, f: () => void) => systemClock.after(ms / 50, f) };
+  const failing = new Follower({ paths: [path], once: true }, fs, hasty);
+  failing.journal = before.journal;
+  const message = `reading what there is once: the server of ${join(dir, "nfs")} does not answer`;
+  expect(await failing.restart().catch(({ code, message }) => [code, message])).toEqual(["FILE_IO", message]);
+  failing.kill();
+  release();
+  appendFileSync(path, "2\n");
+  follower = new Follower({ paths: [path], once: true }, fs);
+  follower.journal = before.journal;
+  await follower.restart();
+  await follower.lines(1);
+  expect(follower.seen).toEqual(["2"]);
+});
 
 test("calls that really hang leave a thread to the others, and the runtime its own", async () => {
   const fifo = join(dir, "fifo");
