@@ -65,11 +65,18 @@ export class Descriptors {
     return "open";
   }
 
-  /** Files without a name are held whatever the limit says: nothing else leads to their bytes. So are those others wait for. */
+  /**
+   * Files without a name are held whatever the limit says: nothing else leads to their bytes. So are those others wait for,
+   * and as many again whose server is asked: it may not answer, and must keep no others from being read.
+   */
   get hasRoom(): boolean {
     if (this.#open.size < this.#limit) return true;
-    let named = 0;
-    for (const file of this.#open) if (file.attached) named++;
+    let [named, asking] = [0, 0];
+    for (const file of this.#open) {
+      if (!file.attached) continue;
+      if (asking < this.#limit && file.source instanceof RemoteSource && file.source.asking) asking++;
+      else named++;
+    }
     return named < this.#limit;
   }
 

@@ -32,6 +32,11 @@ export class RemoteSource extends PlainSource {
     this.#wake = wake;
   }
 
+  /** Is an answer awaited? */
+  get asking(): boolean {
+    return this.#asking !== null;
+  }
+
   /** Each answer serves one read: the next one at its position asks anew. */
   override read(target: Uint8Array, offset: number, length: number, position: number): number {
     if (this.#error !== null) {

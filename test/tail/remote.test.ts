@@ -121,11 +121,15 @@ for (const call of ["statLater", "openLater", "readLater"] as const) {
     await follower.lines(2);
     await follower.quiet(30);
     state.hanging = true;
-    for (let i = 2; i < 20; i++) for (const path of [hung, other]) appendFileSync(path, `${path} ${i}\n`);
+    const more = (path: string) => {
+      for (let i = 2; i < 20; i++) appendFileSync(path, `${path} ${i}\n`);
+    };
+    more(hung);
     await follower.until(
       () => state.hung > 0,
       () => "a call that hangs",
     );
+    more(other);
     await follower.until(
       () => follower!.seen.filter((line) => line.startsWith(other)).length === 19,
       () => "the other file's lines",
