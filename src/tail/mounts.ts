@@ -1,5 +1,6 @@
 /** What the mount a path lies on can be trusted with, from `/proc/self/mountinfo` (never touches the mount itself). */
 import { readFileSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
 
 export interface Traits {
   /** Calls may hang while a server is away: they go through the thread pool. */
@@ -9,6 +10,9 @@ export interface Traits {
   /** Where the file system is mounted: files of one server wait together. */
   mount?: string;
 }
+
+/** Milliseconds the clock of a file's times may be behind ours on a stable mount: the kernel's tick. */
+export const stableSlack = 20;
 
 const network =
   /^(nfs|cifs|smb|fuse\.(sshfs|glusterfs|ceph|s3fs|rclone|gcsfuse|davfs)|fuse\.mount-s3|ceph|glusterfs|afs|9p|lustre|gpfs|beegfs|ocfs2|davfs|ncpfs|coda|orangefs)/;
@@ -34,7 +38,7 @@ export function mountTraits(path: string): Traits {
   const directory = path.slice(0, length);
   let traits = known.get(directory);
   if (!traits) {
-    traits = find(mounts, directory || `${process.cwd()}/`);
+    traits = find(mounts, isAbsolute(directory) ? directory : join(process.cwd(), directory, "/"));
     known.set(directory, traits);
   }
   last = { directory, traits };
