@@ -23,6 +23,19 @@ export const systemClock: Clock = {
   },
 };
 
+/** Waits for the promise, at most `ms` of `clock`; true if it was fulfilled by then. Rejects as it does. */
+export async function within(clock: Clock, ms: number, promise: Promise<unknown>): Promise<boolean> {
+  let cancel = () => {};
+  const late = new Promise<boolean>((resolve) => {
+    cancel = clock.after(ms, () => resolve(false));
+  });
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    cancel();
+  }
+}
+
 /** Resolves after `ms` of `clock`; `signal` ends the wait early without an error. */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return Promise.resolve();

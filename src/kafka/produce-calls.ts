@@ -60,6 +60,7 @@ export class ProduceCalls {
   send(lane: Lane, sent: readonly Sent[], now: number): void {
     const batches = sent.map(([batch]) => batch);
     for (const batch of batches) this.firstTry(batch, now);
+    const { request, release } = produceRequest(batches, this.options, this.accumulator.pool);
     const bytes = batches.reduce((sum, { size }) => sum + size, 0);
     lane.requests++;
     lane.bytes += bytes;
@@ -68,7 +69,6 @@ export class ProduceCalls {
       lane.requests--;
       lane.bytes -= bytes;
     };
-    const { request, release } = produceRequest(batches, this.options, this.accumulator.pool);
     this.client.send(lane.broker.id, { ...request, lane: lane.name }).then(
       (response) => {
         ended();

@@ -11,7 +11,7 @@
 import { backoff } from "../backoff.ts";
 import { LogagentError, messageOf } from "../errors.ts";
 import type { Log } from "../observe/log.ts";
-import { type Clock, type Random, sleep } from "../runtime.ts";
+import { type Clock, type Random, sleep, within } from "../runtime.ts";
 import type { ApiRequest, KafkaClient } from "./client.ts";
 import { ConnectionError } from "./connection-error.ts";
 import { codes, errorInfo, KafkaError } from "./errors.ts";
@@ -191,8 +191,8 @@ export async function abandonWithin(
   patience: number,
 ): Promise<void> {
   const over = new AbortController();
-  const moment = sleep(clock, patience, over.signal);
-  await Promise.race([moment, coordinator.abandon(producer, over.signal).catch(() => {})]);
+  const abandoned = coordinator.abandon(producer, over.signal).catch(() => {});
+  await within(clock, patience, abandoned);
   over.abort(new Error("the coordinator does not answer"));
 }
 

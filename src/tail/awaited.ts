@@ -1,12 +1,11 @@
 /** Files of the journal that lie on a server which has not answered since the start: nothing there is taken for new. */
 import { LogagentError } from "../errors.ts";
+import { within } from "../runtime.ts";
 import type { Context } from "./context.ts";
 import type { FollowedFile } from "./file.ts";
 import type { Fs } from "./fs.ts";
-import { directoryOf, joinPath } from "./siblings.ts";
-
-/** Milliseconds after which it is said that a server does not answer. */
-const patience = 5000;
+import { patience } from "./remote.ts";
+import { directoryOf, inside } from "./siblings.ts";
 
 const silent = (directory: string) => `the server of ${directory} does not answer`;
 
@@ -28,7 +27,7 @@ export class AwaitedMounts {
 
   /**
    * Hands the files on, those of each mount together: what is local at once, the others as soon as their server answers,
-   * be it with an error. The promises never reject.
+   * be it with an error. The promises reject only with what `f` throws.
    */
   resume(context: Context, files: readonly FollowedFile[], f: (files: FollowedFile[]) => void): Promise<void>[] {
     const groups = Map.groupBy(files, ({ path }) => this.#mountOf(path));
@@ -39,17 +38,9 @@ export class AwaitedMounts {
 
   /** For who cannot go on without some: waits for the `answers`. Throws LogagentError FILE_IO when one takes too long. */
   async need({ clock }: Context, answers: readonly Promise<void>[]): Promise<void> {
-    if (answers.length === 0) return;
-    let cancel = () => {};
-    const late = new Promise<"late">((resolve) => {
-      cancel = clock.after(patience, () => resolve("late"));
-    });
-    const first = await Promise.race([Promise.all(answers), late]);
-    cancel();
-    if (first === "late") {
-      const [directory = ""] = this.#mounts.values();
-      throw new LogagentError("FILE_IO", `reading what there is once: ${silent(directory)}`);
-    }
+    if (await within(clock, patience, Promise.all(answers))) return;
+    const [directory = ""] = this.#mounts.values();
+    throw new LogagentError("FILE_IO", `reading what there is once: ${silent(directory)}`);
   }
 
   async #await(
@@ -61,12 +52,10 @@ export class AwaitedMounts {
     const directory = directoryOf(group[0]!.path);
     this.#mounts.set(mount, directory);
     const cancel = context.clock.after(patience, () =>
-      context.event("warn", "file-unreadable", `${silent(directory)}: its files wait`, {
-        path: directory,
-      }),
+      context.event("warn", "file-unreadable", `${silent(directory)}: its files wait`, { path: directory }),
     );
     // An answer that is an error is one all the same.
-    await this.#fs.statLater(joinPath(directory, "")).catch(() => {});
+    await this.#fs.statLater(inside(directory)).catch(() => {});
     cancel();
     this.#mounts.delete(mount);
     f(group);

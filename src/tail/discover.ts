@@ -4,7 +4,7 @@ import type { DirEntry, Fs, Stat } from "./fs.ts";
 import { foundBy, type Glob, hasMagic, matchName, parseGlob, pathMatcher } from "./glob.ts";
 import { type Moment, QuietDirectories } from "./quiet.ts";
 import { RemoteFiles, type Trouble } from "./remote-files.ts";
-import { joinPath } from "./siblings.ts";
+import { inside, joinPath } from "./siblings.ts";
 
 /** "file": what it holds will be looked at; the others concern directories. */
 type Request = { kind: "stat" | "readdir"; path: string } | { kind: "file"; path: string; named: boolean };
@@ -135,7 +135,6 @@ export class Discovery {
       const { kind, path } = step.value;
       let result: Stat | DirEntry[] | null | Error;
       try {
-        // What is in the directory counts: it may be where the file system is mounted.
         const where = kind === "file" ? path : inside(path);
         if (this.#fs.traits(where).network) {
           if (step.value.kind === "file") {
@@ -258,11 +257,6 @@ function matches(glob: Glob, index: number, name: string): readonly number[] {
   if (index + 1 === glob.segments.length) steps.push(index + 1);
   else steps.push(...matches(glob, index + 1, name));
   return [...new Set(steps)];
-}
-
-/** The directory as its entries see it. */
-function inside(directory: string): string {
-  return joinPath(directory, "") || "./";
 }
 
 function asError(error: unknown): Error {

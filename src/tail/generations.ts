@@ -6,10 +6,10 @@ import { follow } from "./follow.ts";
 import type { Stat } from "./fs.ts";
 import { isHeld } from "./holder.ts";
 import { sameFile } from "./identity.ts";
+import { stableSlack } from "./mounts.ts";
 import { isLogName, siblingsOf, strictRootName } from "./siblings.ts";
 
-/** Milliseconds the clock of a file's times may be behind ours: the kernel's tick here, a server's clock elsewhere. */
-const stableSlack = 20;
+/** As `stableSlack`, where a server's clock tells. */
 const remoteSlack = 2000;
 
 /**

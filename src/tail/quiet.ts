@@ -1,10 +1,9 @@
 /** Directories that need not be listed again: a walk found nothing new there, and nothing has changed since. */
 import type { Stat } from "./fs.ts";
+import { stableSlack } from "./mounts.ts";
 
 /** Milliseconds after which a directory is listed all the same: nothing but the time of its last change vouches for it. */
 const longest = 60_000;
-/** Milliseconds the clock of a file's times may be behind ours: what changes within them may leave the time as it is. */
-const slack = 20;
 
 /** When a walk began and what was known then. */
 export interface Moment {
@@ -40,6 +39,7 @@ export class QuietDirectories {
 
   /** It was listed and nothing new was in it. `stat`: as it was before. */
   add(key: string, { dev, ino, mtime }: Stat, { now, unlearned }: Moment): void {
-    if (mtime < now - slack) this.#after.set(key, { stat: { dev, ino, mtime }, now, unlearned });
+    // What changes within the slack may leave the time as it is.
+    if (mtime < now - stableSlack) this.#after.set(key, { stat: { dev, ino, mtime }, now, unlearned });
   }
 }

@@ -3,6 +3,8 @@ import type { FollowedFile } from "./file.ts";
 import type { Fs, Stat } from "./fs.ts";
 import { PlainSource } from "./source.ts";
 
+/** Milliseconds for which a start waits for a server that may be away. */
+export const patience = 5000;
 /** Answers kept for reads that are made again once they were answered: a scan of a hole reads at two positions. */
 const answersKept = 4;
 /** More than fingerprints and comparisons of small copies look at. */

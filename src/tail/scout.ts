@@ -1,8 +1,11 @@
 /** When to walk the patterns anew: now and then, soon after an event, and quickly while a path is missing. */
+import { within } from "../runtime.ts";
 import { type Arrivals, oldestFirst } from "./arrivals.ts";
 import type { Context } from "./context.ts";
 import type { Found } from "./found.ts";
 import { isScarce } from "./fs.ts";
+import { patience } from "./remote.ts";
+import { inside } from "./siblings.ts";
 import type { DirectoryWatch } from "./watch.ts";
 
 /** Milliseconds between walks: 1 s, doubling while nothing changes where a walk takes long. */
@@ -10,8 +13,6 @@ const shortest = 1000;
 const longest = 4000;
 /** Milliseconds between walks that events ask for. */
 const gap = 20;
-/** Milliseconds the start waits for file systems whose server may be away. */
-const patience = 5000;
 /** Milliseconds in which a server mostly tells of all files of a walk, so that they are taken in the order of age. */
 const answerTime = 1000;
 
@@ -45,13 +46,7 @@ export class Scout {
   async start(): Promise<void> {
     const { clock } = this.#context;
     const pending = this.#walk(clock.monotonic());
-    if (pending.length === 0) return;
-    let cancel = () => {};
-    const late = new Promise<void>((resolve) => {
-      cancel = clock.after(patience, resolve);
-    });
-    await Promise.race([Promise.all(pending), late]);
-    cancel();
+    if (pending.length > 0) await within(clock, patience, Promise.all(pending));
   }
 
   run(now: number): void {
@@ -112,7 +107,7 @@ export class Scout {
     this.#watch.set(discovery.directories);
     this.#last = clock.monotonic();
     const cost = this.#last - now;
-    const told = [...discovery.directories].every((directory) => this.#context.watched(`${directory}/`));
+    const told = [...discovery.directories].every((directory) => this.#context.watched(inside(directory)));
     const most = told ? longest * 2 : Math.max(shortest, Math.min(longest, 500 * cost));
     const least = Math.max(gap, 20 * cost);
     if (this.#wanted) this.#interval = Math.min(Math.max(shortest, 5 * cost), least);

@@ -24,6 +24,11 @@ export function joinPath(directory: string, name: string): string {
   return directory === "." ? name : directory.endsWith("/") ? directory + name : `${directory}/${name}`;
 }
 
+/** The directory as its entries see it: what is mounted there counts, not what it is mounted on. */
+export function inside(directory: string): string {
+  return joinPath(directory, "") || "./";
+}
+
 export function looksCompressed(path: string): boolean {
   return compressedName.test(path);
 }

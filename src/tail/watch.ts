@@ -1,6 +1,7 @@
 /** File-system events as hints: one watch per directory, never needed, never trusted. */
 import type { Clock } from "../runtime.ts";
 import type { Fs } from "./fs.ts";
+import { inside, joinPath } from "./siblings.ts";
 
 /** Directories watched at most. */
 const maxWatches = 1024;
@@ -50,7 +51,7 @@ export class DirectoryWatch {
     for (const directory of directories) {
       if (this.#watches.size >= maxWatches) break;
       if (this.#watches.get(directory)) continue;
-      if (this.#fs.traits(join(directory, "")).network) continue;
+      if (this.#fs.traits(inside(directory)).network) continue;
       this.#watch(directory);
     }
   }
@@ -78,7 +79,7 @@ export class DirectoryWatch {
         events = 0;
       }
       if (++events >= busyEvents) this.#rest(directory);
-      this.#listener.hint(name === null ? null : join(directory, name), content);
+      this.#listener.hint(name === null ? null : joinPath(directory, name), content);
     });
     this.#watches.set(directory, stop);
   }
@@ -100,8 +101,4 @@ export class DirectoryWatch {
     });
     this.#watches.set(directory, cancel);
   }
-}
-
-function join(directory: string, name: string): string {
-  return directory === "." ? name : directory.endsWith("/") ? directory + name : `${directory}/${name}`;
 }

@@ -1,8 +1,7 @@
 /**
  * A bad network between the agent and the broker: responses lost, frames cut, black holes, one byte a second, seconds of
  * delay, resets, the answer of EndTxn dropped, an outage longer than the transaction time-out. The agents are never
- * restarted: every line once. Mutants caught: a retry under a new sequence, or in
- * another partition.
+ * restarted: every line once. Mutants caught: a retry under a new sequence, or in another partition.
  */
 import { expect, test } from "bun:test";
 import { uniqueTopic } from "../kafka/broker.ts";
