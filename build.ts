@@ -68,7 +68,7 @@ async function compile(outfile: string, target?: string, executable?: string): P
       // Neither ./.env nor ./bunfig.toml of the directory it is started in may change what it does.
       autoloadDotenv: false,
       autoloadBunfig: false,
-      // src/observe/memory.ts calls the collector.
+      // src/observe/memory-limit.ts calls the collector.
       execArgv: ["--smol", "--expose-gc"],
       ...(target && executable
         ? { target: `bun-${target}` as Bun.Build.CompileTarget, executablePath: executable }

@@ -1,11 +1,11 @@
 /** `logagent consume`: records of topics to stdout. */
 import { connectionFlags } from "../config/flags.ts";
 import { LogagentError } from "../errors.ts";
-import type { KafkaClient } from "../kafka/client.ts";
-import type { FetchOptions } from "../kafka/fetch.ts";
-import { isolationLevels } from "../kafka/fetch-request.ts";
-import type { GroupOptions } from "../kafka/group-member.ts";
-import { type OffsetRange, parseOffsets } from "../kafka/offset-spec.ts";
+import type { KafkaClient } from "../kafka/cluster/client.ts";
+import type { FetchOptions } from "../kafka/consumer/fetcher.ts";
+import type { GroupOptions } from "../kafka/consumer/group-member.ts";
+import { type OffsetRange, parseOffsets } from "../kafka/consumer/offset-range.ts";
+import { isolationLevels } from "../kafka/protocol/fetch.ts";
 import { OutputBuffer } from "../output/buffer.ts";
 import { compileFilter } from "../output/filter.ts";
 import { compileFormat } from "../output/format.ts";
@@ -13,9 +13,9 @@ import { connectWithin } from "./consume/connect.ts";
 import { consumeDirect } from "./consume/direct.ts";
 import { consumeGroup } from "./consume/group.ts";
 import { Printer } from "./consume/printer.ts";
-import { untilSignal } from "./consume/signals.ts";
 import { parsePartitions, selectTopics } from "./consume/topics.ts";
 import { defineCommand } from "./define.ts";
+import { untilSignal } from "./signals.ts";
 import { withClient } from "./with-client.ts";
 
 const raw = "%v\\n";

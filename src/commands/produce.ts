@@ -6,19 +6,19 @@ import type { FlagValues } from "../config/flag.ts";
 import { connectionFlags, producerFlags } from "../config/flags.ts";
 import { checkTopicName } from "../config/topic-name.ts";
 import { exitCodes, LogagentError } from "../errors.ts";
-import type { KafkaClient } from "../kafka/client.ts";
-import type { ProducerOptions } from "../kafka/producer.ts";
-import type { Header, Partitioner, Sink, SinkEvent } from "../kafka/sink.ts";
+import type { KafkaClient } from "../kafka/cluster/client.ts";
+import type { ProducerOptions } from "../kafka/producer/idempotent-producer.ts";
+import type { Header, Partitioner, Sink, SinkEvent } from "../kafka/producer/sink.ts";
 import type { Log } from "../observe/log.ts";
 import { OutputBuffer } from "../output/buffer.ts";
 import { unescapeText } from "../output/format.ts";
 import { systemClock } from "../runtime.ts";
-import { untilSignal } from "./consume/signals.ts";
 import { defineCommand } from "./define.ts";
 import { compileAckFormat } from "./produce/ack-format.ts";
 import { LineReader } from "./produce/line-reader.ts";
 import { jsonRecords, linesOfValues, plainRecords, type RecordOptions, type ToParcels } from "./produce/records.ts";
 import { Session } from "./produce/session.ts";
+import { untilSignal } from "./signals.ts";
 
 const flags = {
   ...connectionFlags,
@@ -112,7 +112,7 @@ export default defineCommand({
     const output = new OutputBuffer(process.stdout);
     const writeAck = flags.outputFormat === undefined ? null : compileAckFormat(flags.outputFormat);
 
-    const { createClient } = await import("../kafka/connect.ts");
+    const { createClient } = await import("../kafka/cluster/create-client.ts");
     const client = createClient(connection, log);
     const producer = { ...producerOptions(flags), onEvent: (event: SinkEvent) => session.noticed(event) };
     const sink = await createSink(flags, client, producer, log);
@@ -144,14 +144,14 @@ export default defineCommand({
 
 /** With exactly-once, transactions as large and as long as tail's. */
 async function createSink(flags: ProduceFlags, client: KafkaClient, options: ProducerOptions, log: Log): Promise<Sink> {
-  const { createProducer, createTransactionalProducer } = await import("../kafka/producer.ts");
+  const { createProducer, createTransactionalProducer } = await import("../kafka/producer/idempotent-producer.ts");
   const [clock, random] = [systemClock, Math.random];
   if (flags.delivery === "at-least-once") {
     if (flags.transactionalId === undefined) return createProducer(client, options, clock, random, log);
     throw new LogagentError("USAGE", "producing: --transactional-id needs --delivery exactly-once");
   }
-  const { CommittingSink } = await import("../kafka/committing-sink.ts");
-  const { createTransactionCoordinator } = await import("../kafka/transaction.ts");
+  const { CommittingSink } = await import("../kafka/transactions/auto-committing-sink.ts");
+  const { createTransactionCoordinator } = await import("../kafka/transactions/coordinator.ts");
   const transactionalId = flags.transactionalId ?? `logagent.produce.${randomUUID()}`;
   const identity = { transactionalId, group: transactionalId, timeoutMs: transactionTimeout };
   return new CommittingSink({

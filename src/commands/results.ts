@@ -1,7 +1,7 @@
 /** Commands that change several things: each outcome is told, and one failure makes the exit code a failure. */
 import { type outputFlag, render } from "../output/data.ts";
 import { formatTable } from "../output/table.ts";
-import { kafkaExitCode, kafkaFailure } from "./kafka-failure.ts";
+import { kafkaExitCode, kafkaFailure } from "./kafka-exit-code.ts";
 
 export interface Result {
   /** Name of the topic or group. */

@@ -3,12 +3,12 @@ import { runCommand } from "citty";
 import { parseFlags } from "../config/parse-flags.ts";
 import { nearest } from "../config/suggest.ts";
 import { exitCodeOf, exitCodes, LogagentError, messageOf } from "../errors.ts";
-import { KafkaError } from "../kafka/errors.ts";
+import { KafkaError } from "../kafka/protocol/errors.ts";
 import { createLog } from "../observe/log.ts";
 import type { Command, Group } from "./define.ts";
 import { commandHelp, groupHelp } from "./help.ts";
 import root from "./index.ts";
-import { kafkaExitCode } from "./kafka-failure.ts";
+import { kafkaExitCode } from "./kafka-exit-code.ts";
 
 const helpFlags = new Set(["--help", "-h"]);
 

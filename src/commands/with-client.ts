@@ -5,7 +5,7 @@
 import { connectionOptions } from "../config/connection.ts";
 import type { FlagValues } from "../config/flag.ts";
 import type { connectionFlags } from "../config/flags.ts";
-import type { KafkaClient } from "../kafka/client.ts";
+import type { KafkaClient } from "../kafka/cluster/client.ts";
 import type { Log } from "../observe/log.ts";
 
 export async function withClient<T>(
@@ -14,7 +14,7 @@ export async function withClient<T>(
   connect = (client: KafkaClient) => client.connect(),
 ): Promise<T> {
   const options = connectionOptions(flags);
-  const { createClient } = await import("../kafka/connect.ts");
+  const { createClient } = await import("../kafka/cluster/create-client.ts");
   const client = createClient(options, log);
   try {
     await connect(client);

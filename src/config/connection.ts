@@ -1,7 +1,7 @@
 /** Connection settings from flags and environment (and, for `tail`, the file) → `ClientOptions`. */
 import { readFileSync } from "node:fs";
 import { type ErrorCode, LogagentError } from "../errors.ts";
-import type { ClientOptions, SaslOptions, TlsOptions } from "../kafka/client.ts";
+import type { ClientOptions, SaslOptions, TlsOptions } from "../kafka/cluster/client.ts";
 import type { FlagValues } from "./flag.ts";
 import type { connectionFlags } from "./flags.ts";
 

@@ -1,5 +1,5 @@
 /** The settings of one input → `InputConfig`. Whatever is wrong goes to `problem`, with the setting's key. */
-import type { Partitioner } from "../kafka/sink.ts";
+import type { Partitioner } from "../kafka/producer/sink.ts";
 import type { StartPosition, TailOptions } from "../tail/types.ts";
 import type { FlagValues } from "./flag.ts";
 import { inputFlags } from "./input-flags.ts";

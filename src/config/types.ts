@@ -1,6 +1,6 @@
 /** The resolved configuration: flags > environment > file > defaults, everything present, nothing left to interpret. */
-import type { ClientOptions } from "../kafka/client.ts";
-import type { Header, Partitioner } from "../kafka/sink.ts";
+import type { ClientOptions } from "../kafka/cluster/client.ts";
+import type { Header, Partitioner } from "../kafka/producer/sink.ts";
 import type { TailOptions } from "../tail/types.ts";
 
 export type Acks = 0 | 1 | -1;

@@ -1,6 +1,6 @@
 /** Regular expressions on key, value and headers; every one that is given must match. Nulls match nothing. */
 import { LogagentError } from "../errors.ts";
-import type { RecordBlock } from "../kafka/decode.ts";
+import type { RecordBlock } from "../kafka/record/record-set-reader.ts";
 
 export interface FilterOptions {
   key: readonly string[];

@@ -9,7 +9,7 @@
  * Nulls print as nothing.
  */
 import { LogagentError } from "../errors.ts";
-import type { RecordBlock, RecordHeader } from "../kafka/decode.ts";
+import type { RecordBlock, RecordHeader } from "../kafka/record/record-set-reader.ts";
 import type { OutputBuffer } from "./buffer.ts";
 import { parseFormat } from "./format-parse.ts";
 import { type NumberWriter, numberWriter, type TextWriter, textWriter, timestampWriter } from "./format-values.ts";

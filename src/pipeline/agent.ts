@@ -1,23 +1,23 @@
 import { backoff } from "../backoff.ts";
 import type { AgentConfig } from "../config/types.ts";
 import { LogagentError } from "../errors.ts";
-import type { Batch, Outcome } from "../kafka/sink.ts";
+import type { Batch, Outcome } from "../kafka/producer/sink.ts";
 import type { Log } from "../observe/log.ts";
+import { Seldom } from "../observe/log-throttle.ts";
 import type { Metrics } from "../observe/metrics.ts";
-import { Seldom } from "../observe/seldom.ts";
 import { type Clock, type Random, sleep } from "../runtime.ts";
 import type { Journal } from "../state/journal.ts";
 import type { FileState } from "../state/types.ts";
-import { sayAbsent } from "./absent.ts";
-import type { Delivery } from "./delivery.ts";
-import { Destination } from "./destination.ts";
-import { Feed } from "./feed.ts";
-import type { CreateTailer } from "./input.ts";
-import { Inputs } from "./inputs.ts";
-import { Ledger } from "./ledger.ts";
-import { Positions } from "./positions.ts";
+import { Destination } from "./checkpoint/destination.ts";
+import { Ledger } from "./checkpoint/dirty-files.ts";
+import { Positions } from "./checkpoint/positions.ts";
+import type { Delivery } from "./delivery/delivery.ts";
+import type { CreateTailer } from "./inputs/input.ts";
+import { sayAbsent } from "./inputs/missing-paths.ts";
+import { Inputs } from "./inputs/supervisor.ts";
+import { Feed } from "./read-loop.ts";
 import { Topics } from "./topics.ts";
-import { Wake } from "./wake.ts";
+import { Wake } from "./wakeup.ts";
 
 export interface AgentOptions {
   config: AgentConfig;

@@ -1,11 +1,11 @@
 import type { InputConfig } from "../config/types.ts";
-import type { Route } from "../kafka/sink.ts";
+import type { Route } from "../kafka/producer/sink.ts";
 import type { Lines } from "../lines.ts";
 import type { Log } from "../observe/log.ts";
 import { encodeRecord } from "../output/record-json.ts";
 import { type Clock, sleep } from "../runtime.ts";
-import { sayAbsent } from "./absent.ts";
-import { type CreateTailer, Input } from "./input.ts";
+import { type CreateTailer, Input } from "./inputs/input.ts";
+import { sayAbsent } from "./inputs/missing-paths.ts";
 
 export interface DryRunOptions {
   inputs: readonly InputConfig[];

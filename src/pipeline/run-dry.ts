@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import type { AgentConfig } from "../config/types.ts";
 import type { Log } from "../observe/log.ts";
 import { systemClock } from "../runtime.ts";
-import { nodeFs } from "../tail/fs.ts";
+import { nodeFs } from "../tail/fs/fs.ts";
 import { createTailer } from "../tail/tailer.ts";
 import { dryRun } from "./dry-run.ts";
 

@@ -1,10 +1,10 @@
 import { backoff } from "../backoff.ts";
 import type { InputConfig } from "../config/types.ts";
 import { LogagentError } from "../errors.ts";
-import { KafkaError } from "../kafka/errors.ts";
-import type { Sink } from "../kafka/sink.ts";
+import type { Sink } from "../kafka/producer/sink.ts";
+import { KafkaError } from "../kafka/protocol/errors.ts";
 import type { Log } from "../observe/log.ts";
-import { Seldom } from "../observe/seldom.ts";
+import { Seldom } from "../observe/log-throttle.ts";
 import { type Clock, type Random, sleep } from "../runtime.ts";
 
 export interface TopicsOptions {

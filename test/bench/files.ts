@@ -7,7 +7,7 @@ import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileS
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/runtime.ts";
-import { nodeFs } from "../../src/tail/fs.ts";
+import { nodeFs } from "../../src/tail/fs/fs.ts";
 import { createTailer } from "../../src/tail/tailer.ts";
 import type { Tailer, TailOptions } from "../../src/tail/types.ts";
 import { defaults } from "../tail/follower.ts";

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { commitOffsets } from "../../src/kafka/admin-groups.ts";
-import { createClient } from "../../src/kafka/connect.ts";
+import { commitOffsets } from "../../src/kafka/admin/groups.ts";
+import { createClient } from "../../src/kafka/cluster/create-client.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { createTopic, sharedKafka, uniqueTopic } from "../kafka/broker.ts";
 import { kafkaJars } from "../kafka/jars.ts";

@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { deleteTopics } from "../../src/kafka/admin-topics.ts";
-import { createClient } from "../../src/kafka/connect.ts";
+import { deleteTopics } from "../../src/kafka/admin/topics.ts";
+import { createClient } from "../../src/kafka/cluster/create-client.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { createTopic, endOffsets, sharedKafka, uniqueTopic } from "../kafka/broker.ts";
 import { LineWriter, readLine } from "../support/lines.ts";

@@ -19,10 +19,10 @@ interface Mutant {
 
 const journal = "src/state/journal.ts";
 const replacing = "src/state/replace-journal.ts";
-const committer = "src/pipeline/committer.ts";
+const committer = "src/pipeline/delivery/transaction-committer.ts";
 
 const retriesEnd: Pick<Mutant, "file" | "edits"> = {
-  file: "src/kafka/partition-queue.ts",
+  file: "src/kafka/producer/partition-queue.ts",
   edits: [
     [
       "    batch.inFlight = true;\n",
@@ -34,7 +34,7 @@ const retriesEnd: Pick<Mutant, "file" | "edits"> = {
 const mutants: Mutant[] = [
   {
     name: "a position moves when lines are handed out, not when they are acknowledged",
-    file: "src/pipeline/positions.ts",
+    file: "src/pipeline/checkpoint/positions.ts",
     edits: [["    if (lines.count === 0) this.settle(", "    this.settle("]],
     campaign: ["faults/kill-both.solo.test.ts", "killed together"],
   },
@@ -61,7 +61,7 @@ const mutants: Mutant[] = [
   },
   {
     name: "after a crash the last checkpoint written counts, whatever Kafka says",
-    file: "src/pipeline/true-checkpoint.ts",
+    file: "src/pipeline/delivery/resolve-checkpoint.ts",
     edits: [["  if (mark.n <= confirmed) return confirmed;", "  if (mark.n <= newest) return newest;"]],
     campaign: ["faults/transaction-requests.solo.test.ts", "Produce|EndTxn"],
   },
@@ -75,7 +75,7 @@ const mutants: Mutant[] = [
   },
   {
     name: "positions of a topic that is missing go into the checkpoints of the others",
-    file: "src/pipeline/held-topics.ts",
+    file: "src/pipeline/delivery/suspended-topics.ts",
     edits: [["    if (delta === null || this.topics.size === 0) return delta;", "    return delta;"]],
     campaign: ["faults/missing-topic.solo.test.ts", "deleted topic"],
   },
@@ -87,13 +87,13 @@ const mutants: Mutant[] = [
   },
   {
     name: "a retry takes a new sequence",
-    file: "src/kafka/partition-queue.ts",
+    file: "src/kafka/producer/partition-queue.ts",
     edits: [["    batch.inFlight = true;\n", "    else this.stampNext(batch);\n    batch.inFlight = true;\n"]],
     campaign: ["faults/proxy.solo.test.ts", "every kind"],
   },
   {
     name: "a retry chooses the partition anew",
-    file: "src/kafka/partition-recovery.ts",
+    file: "src/kafka/producer/partition-recovery.ts",
     edits: [
       ["    if (queue.gone) {\n", "    if (queue.gone || queue.unacked.some((batch) => batch.unresolved)) {\n"],
       [".substitute(queue.partition);", ".substitute(queue.partition + 1);"],
@@ -142,7 +142,7 @@ const mutants: Mutant[] = [
   },
   {
     name: "the old file is dropped at its rename",
-    file: "src/tail/judgement.ts",
+    file: "src/tail/files/decisions.ts",
     edits: [["endsWithName: (file) => file.complete", "endsWithName: () => true"]],
     campaign: ["faults/kill-agent.solo.test.ts", "at-least-once"],
   },

@@ -1,6 +1,6 @@
 /** Reads a whole topic with a client that is not ours: kcat, else Kafka's own console consumer. */
 import { spawn } from "node:child_process";
-import { createClient } from "../../src/kafka/connect.ts";
+import { createClient } from "../../src/kafka/cluster/create-client.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { kafkaTool } from "../kafka/broker.ts";
 import { stableEnds } from "../kafka/stable.ts";

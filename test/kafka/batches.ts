@@ -1,7 +1,7 @@
 /** A plain encoder of record batches, written from the format's description alone, for what the decoder is fed with. */
 
-import { type Codec, codecId, compress } from "../../src/kafka/compression.ts";
-import { crc32c } from "../../src/kafka/crc32c.ts";
+import { type Codec, codecId, compress } from "../../src/kafka/compression/codec.ts";
+import { crc32c } from "../../src/kafka/record/crc32c.ts";
 
 export interface PlainRecord {
   key: Uint8Array | null;

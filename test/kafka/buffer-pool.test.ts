@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { BufferPool } from "../../src/kafka/buffer-pool.ts";
+import { BufferPool } from "../../src/kafka/record/buffer-pool.ts";
 
 const [small, large] = [4 << 10, 1 << 20];
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { constants, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
-import { CompressionError, codecs, compress, decompress } from "../../src/kafka/compression.ts";
-import { decompressBlock } from "../../src/kafka/lz4-block.ts";
-import { xxhash32 } from "../../src/kafka/xxhash32.ts";
-import { zstdFramesFault } from "../../src/kafka/zstd-frames.ts";
+import { CompressionError, codecs, compress, decompress } from "../../src/kafka/compression/codec.ts";
+import { decompressBlock } from "../../src/kafka/compression/lz4-block.ts";
+import { xxhash32 } from "../../src/kafka/compression/xxhash32.ts";
+import { zstdFramesFault } from "../../src/kafka/compression/zstd-frames.ts";
 
 const limit = 4_000_000;
 /** Repeats at all distances, and noise between. */

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { crc32c } from "../../src/kafka/crc32c.ts";
-import { Crc32cFold, worthFolding } from "../../src/kafka/crc32c-fold.ts";
+import { crc32c } from "../../src/kafka/record/crc32c.ts";
+import { Crc32cFold, worthFolding } from "../../src/kafka/record/crc32c-fold.ts";
 
 /** Bit by bit, from the definition. */
 function reference(data: Uint8Array): number {

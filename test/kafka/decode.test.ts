@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { codecs } from "../../src/kafka/compression.ts";
-import { DecodeError, type DecodeOptions, RecordSetReader } from "../../src/kafka/decode.ts";
-import { offsetBehind } from "../../src/kafka/decode-batch.ts";
+import { codecs } from "../../src/kafka/compression/codec.ts";
+import { offsetBehind } from "../../src/kafka/record/decode-batch.ts";
+import { DecodeError, type DecodeOptions, RecordSetReader } from "../../src/kafka/record/record-set-reader.ts";
 import { controlBatch, encodeBatch, type PlainRecord, seal } from "./batches.ts";
 
 const all: DecodeOptions = { topic: "t", partition: 3, from: 0, to: Number.POSITIVE_INFINITY, aborted: null };

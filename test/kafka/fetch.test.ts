@@ -1,10 +1,10 @@
 /** The fetch loop against a network that loses, cuts and resets, a broker that restarts, and offsets that are gone. */
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { Kafka, logLevel, type Producer } from "kafkajs";
-import type { KafkaClient } from "../../src/kafka/client.ts";
-import { createClient } from "../../src/kafka/connect.ts";
-import { RecordSetReader } from "../../src/kafka/decode.ts";
-import { type Fetched, Fetcher, type FetchOptions, fetchDefaults } from "../../src/kafka/fetch.ts";
+import type { KafkaClient } from "../../src/kafka/cluster/client.ts";
+import { createClient } from "../../src/kafka/cluster/create-client.ts";
+import { type Fetched, Fetcher, type FetchOptions, fetchDefaults } from "../../src/kafka/consumer/fetcher.ts";
+import { RecordSetReader } from "../../src/kafka/record/record-set-reader.ts";
 import { type Fields, type Log, silentLog } from "../../src/observe/log.ts";
 import { waitFor } from "../support/wait.ts";
 import { type KafkaCluster, startKafka, uniqueTopic } from "./broker.ts";

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { codecs } from "../../src/kafka/compression.ts";
+import { codecs } from "../../src/kafka/compression/codec.ts";
 import { encodeRecord, type JsonRecord, parseRecord } from "../../src/output/record-json.ts";
 import { cli } from "../commands/cli.ts";
 import { run } from "../support/process.ts";

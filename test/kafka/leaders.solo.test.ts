@@ -1,8 +1,8 @@
 /** Three nodes killed in turn under a producer: what followers see live is what the logs hold in the end. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { createClient } from "../../src/kafka/connect.ts";
-import { RecordSetReader } from "../../src/kafka/decode.ts";
-import { Fetcher, fetchDefaults } from "../../src/kafka/fetch.ts";
+import { createClient } from "../../src/kafka/cluster/create-client.ts";
+import { Fetcher, fetchDefaults } from "../../src/kafka/consumer/fetcher.ts";
+import { RecordSetReader } from "../../src/kafka/record/record-set-reader.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { main } from "../commands/cli.ts";
 import { start } from "../support/process.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { parseOffsets } from "../../src/kafka/offset-spec.ts";
+import { parseOffsets } from "../../src/kafka/consumer/offset-range.ts";
 
 const now = Date.parse("2026-01-10T12:00:00Z");
 const start = { kind: "start", plus: 0 };

@@ -3,11 +3,11 @@
  * can do works with its versions; what it cannot do says which release is needed.
  */
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { createClient } from "../../src/kafka/connect.ts";
-import { Fetcher, fetchDefaults } from "../../src/kafka/fetch.ts";
-import { GroupMember, type GroupOptions } from "../../src/kafka/group-member.ts";
-import { listOffsets } from "../../src/kafka/list-offsets.ts";
-import { createTransactionCoordinator } from "../../src/kafka/transaction.ts";
+import { createClient } from "../../src/kafka/cluster/create-client.ts";
+import { listOffsets } from "../../src/kafka/cluster/list-offsets.ts";
+import { Fetcher, fetchDefaults } from "../../src/kafka/consumer/fetcher.ts";
+import { GroupMember, type GroupOptions } from "../../src/kafka/consumer/group-member.ts";
+import { createTransactionCoordinator } from "../../src/kafka/transactions/coordinator.ts";
 import { type Log, silentLog } from "../../src/observe/log.ts";
 import { systemClock } from "../../src/runtime.ts";
 import { waitFor } from "../support/wait.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { ConnectionError } from "../../src/kafka/connection-error.ts";
-import { type Lane, ProducingBroker } from "../../src/kafka/producing-broker.ts";
+import { ConnectionError } from "../../src/kafka/network/connection-error.ts";
+import { type Lane, ProducingBroker } from "../../src/kafka/producer/broker-connections.ts";
 
 const mebibyte = 1 << 20;
 const refused = new ConnectionError("BROKER_UNAVAILABLE", "b:9092", "connecting", "refused");

@@ -1,10 +1,10 @@
 /** Helpers for the producer's tests: lines as the tailer hands them down, a feeder with push-back, and the read-back. */
-import type { KafkaClient } from "../../src/kafka/client.ts";
-import { createClient } from "../../src/kafka/connect.ts";
-import { RecordSetReader } from "../../src/kafka/decode.ts";
-import { Fetcher, fetchDefaults } from "../../src/kafka/fetch.ts";
-import { createProducer, type ProducerOptions } from "../../src/kafka/producer.ts";
-import type { Batch, Outcome, Route, Sink, SinkEvent } from "../../src/kafka/sink.ts";
+import type { KafkaClient } from "../../src/kafka/cluster/client.ts";
+import { createClient } from "../../src/kafka/cluster/create-client.ts";
+import { Fetcher, fetchDefaults } from "../../src/kafka/consumer/fetcher.ts";
+import { createProducer, type ProducerOptions } from "../../src/kafka/producer/idempotent-producer.ts";
+import type { Batch, Outcome, Route, Sink, SinkEvent } from "../../src/kafka/producer/sink.ts";
+import { RecordSetReader } from "../../src/kafka/record/record-set-reader.ts";
 import type { Lines, Range } from "../../src/lines.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { type Clock, systemClock } from "../../src/runtime.ts";

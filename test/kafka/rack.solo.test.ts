@@ -1,9 +1,9 @@
 /** KIP-392: a reader with a rack reads from the replica beside it, and from the leader when that one is away. */
 import { expect, test } from "bun:test";
-import type { ApiRequest } from "../../src/kafka/client.ts";
-import { createClient } from "../../src/kafka/connect.ts";
-import { RecordSetReader } from "../../src/kafka/decode.ts";
-import { Fetcher, fetchDefaults } from "../../src/kafka/fetch.ts";
+import type { ApiRequest } from "../../src/kafka/cluster/client.ts";
+import { createClient } from "../../src/kafka/cluster/create-client.ts";
+import { Fetcher, fetchDefaults } from "../../src/kafka/consumer/fetcher.ts";
+import { RecordSetReader } from "../../src/kafka/record/record-set-reader.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { logagent } from "../support/process.ts";
 import { startKafka, uniqueTopic } from "./broker.ts";

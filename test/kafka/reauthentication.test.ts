@@ -3,11 +3,11 @@
  * connections, with every mechanism. A broker closes a connection that goes on without authenticating again.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import type { SaslOptions } from "../../src/kafka/client.ts";
-import { createClient } from "../../src/kafka/connect.ts";
-import { RecordSetReader } from "../../src/kafka/decode.ts";
-import { Fetcher, fetchDefaults } from "../../src/kafka/fetch.ts";
-import { createProducer } from "../../src/kafka/producer.ts";
+import type { SaslOptions } from "../../src/kafka/cluster/client.ts";
+import { createClient } from "../../src/kafka/cluster/create-client.ts";
+import { Fetcher, fetchDefaults } from "../../src/kafka/consumer/fetcher.ts";
+import { createProducer } from "../../src/kafka/producer/idempotent-producer.ts";
+import { RecordSetReader } from "../../src/kafka/record/record-set-reader.ts";
 import { type Log, silentLog } from "../../src/observe/log.ts";
 import { systemClock } from "../../src/runtime.ts";
 import { pause, waitFor } from "../support/wait.ts";

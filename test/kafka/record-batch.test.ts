@@ -1,15 +1,15 @@
 /** The encoder alone: format, splits, sequences, partitions, against the decoder and against Java's own vectors. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { BufferPool } from "../../src/kafka/buffer-pool.ts";
-import type { Codec } from "../../src/kafka/compression.ts";
-import { RecordSetReader } from "../../src/kafka/decode.ts";
-import { keyPartition, murmur2 } from "../../src/kafka/murmur2.ts";
-import { HEADROOM, RecordBatch } from "../../src/kafka/record-batch.ts";
-import { encodeHeaders, encodeKey } from "../../src/kafka/record-parts.ts";
-import { decrementSequence, incrementSequence } from "../../src/kafka/sequence.ts";
-import type { Header } from "../../src/kafka/sink.ts";
-import { splitBatch } from "../../src/kafka/split-batch.ts";
+import type { Codec } from "../../src/kafka/compression/codec.ts";
+import { keyPartition, murmur2 } from "../../src/kafka/producer/murmur2.ts";
+import { HEADROOM, RecordBatch } from "../../src/kafka/producer/producer-batch.ts";
+import { decrementSequence, incrementSequence } from "../../src/kafka/producer/sequence.ts";
+import type { Header } from "../../src/kafka/producer/sink.ts";
+import { splitBatch } from "../../src/kafka/producer/split-batch.ts";
+import { BufferPool } from "../../src/kafka/record/buffer-pool.ts";
+import { encodeHeaders, encodeKey } from "../../src/kafka/record/record-encoding.ts";
+import { RecordSetReader } from "../../src/kafka/record/record-set-reader.ts";
 import { linesOf } from "./producing.ts";
 
 interface TestRecord {

@@ -3,11 +3,11 @@
  * by then, with and without a group; who reads up to an end is told.
  */
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
-import { deleteTopics } from "../../src/kafka/admin-topics.ts";
-import type { KafkaClient } from "../../src/kafka/client.ts";
-import { createClient } from "../../src/kafka/connect.ts";
-import { RecordSetReader } from "../../src/kafka/decode.ts";
-import { Fetcher, fetchDefaults } from "../../src/kafka/fetch.ts";
+import { deleteTopics } from "../../src/kafka/admin/topics.ts";
+import type { KafkaClient } from "../../src/kafka/cluster/client.ts";
+import { createClient } from "../../src/kafka/cluster/create-client.ts";
+import { Fetcher, fetchDefaults } from "../../src/kafka/consumer/fetcher.ts";
+import { RecordSetReader } from "../../src/kafka/record/record-set-reader.ts";
 import { type Fields, type Log, silentLog } from "../../src/observe/log.ts";
 import { waitFor } from "../support/wait.ts";
 import { createTopic, sharedKafka, uniqueTopic } from "./broker.ts";

@@ -3,7 +3,7 @@
  * connection per request, plaintext only. https://kafka.apache.org/protocol.html
  */
 import { connect } from "node:net";
-import { Reader, Writer } from "../../src/kafka/wire.ts";
+import { Reader, Writer } from "../../src/kafka/protocol/wire.ts";
 
 export interface RawRequest<T> {
   key: number;

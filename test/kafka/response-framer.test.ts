@@ -2,10 +2,10 @@
 import { expect, test } from "bun:test";
 import { createServer, type Server, type Socket } from "node:net";
 import fc from "fast-check";
-import type { ApiRequest } from "../../src/kafka/client.ts";
-import { createClient } from "../../src/kafka/connect.ts";
-import { ReceivePool } from "../../src/kafka/receive-pool.ts";
-import { FrameError, ResponseFramer } from "../../src/kafka/response-framer.ts";
+import type { ApiRequest } from "../../src/kafka/cluster/client.ts";
+import { createClient } from "../../src/kafka/cluster/create-client.ts";
+import { ReceivePool } from "../../src/kafka/consumer/receive-pool.ts";
+import { FrameError, ResponseFramer } from "../../src/kafka/network/response-frames.ts";
 import { silentLog } from "../../src/observe/log.ts";
 
 function response(id: number, payload: Uint8Array): Buffer {

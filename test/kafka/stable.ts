@@ -1,5 +1,5 @@
-import type { KafkaClient } from "../../src/kafka/client.ts";
-import { type ListedOffset, listOffsets } from "../../src/kafka/list-offsets.ts";
+import type { KafkaClient } from "../../src/kafka/cluster/client.ts";
+import { type ListedOffset, listOffsets } from "../../src/kafka/cluster/list-offsets.ts";
 import { waitFor } from "../support/wait.ts";
 
 /**

@@ -3,9 +3,9 @@
  * says, no request times out meanwhile, and everything arrives once.
  */
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { createClient } from "../../src/kafka/connect.ts";
-import { RecordSetReader } from "../../src/kafka/decode.ts";
-import { Fetcher, fetchDefaults } from "../../src/kafka/fetch.ts";
+import { createClient } from "../../src/kafka/cluster/create-client.ts";
+import { Fetcher, fetchDefaults } from "../../src/kafka/consumer/fetcher.ts";
+import { RecordSetReader } from "../../src/kafka/record/record-set-reader.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { uniqueTopic } from "./broker.ts";
 import { clean, judge, plainRoute, readTopic, TestProducer } from "./producing.ts";

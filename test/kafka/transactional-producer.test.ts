@@ -1,10 +1,10 @@
 /** Cuts sent in transactions against a real broker: committed, aborted and sent again, fenced, split. */
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { createClient } from "../../src/kafka/connect.ts";
-import { KafkaError } from "../../src/kafka/errors.ts";
-import { createTransactionalProducer } from "../../src/kafka/producer.ts";
-import type { Batch, Cut, Outcome } from "../../src/kafka/sink.ts";
-import { createTransactionCoordinator } from "../../src/kafka/transaction.ts";
+import { createClient } from "../../src/kafka/cluster/create-client.ts";
+import { createTransactionalProducer } from "../../src/kafka/producer/idempotent-producer.ts";
+import type { Batch, Cut, Outcome } from "../../src/kafka/producer/sink.ts";
+import { KafkaError } from "../../src/kafka/protocol/errors.ts";
+import { createTransactionCoordinator } from "../../src/kafka/transactions/coordinator.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { systemClock } from "../../src/runtime.ts";
 import { makeLine } from "../support/lines.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { Reader, Writer } from "../../src/kafka/wire.ts";
+import { Reader, Writer } from "../../src/kafka/protocol/wire.ts";
 
 test("what is written reads back, wherever the buffer has to grow", () => {
   const long = "x".repeat(300);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createLog } from "../../src/observe/log.ts";
-import { Seldom } from "../../src/observe/seldom.ts";
+import { Seldom } from "../../src/observe/log-throttle.ts";
 import { run } from "../support/process.ts";
 
 describe("JSON", () => {

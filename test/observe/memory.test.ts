@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { silentLog } from "../../src/observe/log.ts";
-import { keepMemory } from "../../src/observe/memory.ts";
+import { keepMemory } from "../../src/observe/memory-limit.ts";
 import { createTopic, sharedKafka, uniqueTopic } from "../kafka/broker.ts";
 import { startLogagent } from "../support/process.ts";
 import { removeDir, tempDir } from "../support/temp.ts";

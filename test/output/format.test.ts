@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Writable } from "node:stream";
-import { RecordSetReader } from "../../src/kafka/decode.ts";
+import { RecordSetReader } from "../../src/kafka/record/record-set-reader.ts";
 import { OutputBuffer } from "../../src/output/buffer.ts";
 import { compileFilter } from "../../src/output/filter.ts";
 import { compileFormat } from "../../src/output/format.ts";

@@ -3,7 +3,7 @@ import type { AgentConfig } from "../../src/config/types.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { noMetrics } from "../../src/observe/metrics.ts";
 import { Agent } from "../../src/pipeline/agent.ts";
-import { AtLeastOnce } from "../../src/pipeline/at-least-once.ts";
+import { AtLeastOnce } from "../../src/pipeline/delivery/at-least-once.ts";
 import { systemClock } from "../../src/runtime.ts";
 import { Journal } from "../../src/state/journal.ts";
 import { MemoryFs } from "../state/memory-fs.ts";

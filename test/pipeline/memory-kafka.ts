@@ -1,11 +1,11 @@
-import { codes, KafkaError } from "../../src/kafka/errors.ts";
-import type { Batch, Cut, Outcome, TransactionalSink } from "../../src/kafka/sink.ts";
+import type { Batch, Cut, Outcome, TransactionalSink } from "../../src/kafka/producer/sink.ts";
+import { codes, KafkaError } from "../../src/kafka/protocol/errors.ts";
 import {
   type GroupOffset,
   type ProducerIdentity,
   type TransactionCoordinator,
   UnresolvedError,
-} from "../../src/kafka/transaction.ts";
+} from "../../src/kafka/transactions/coordinator.ts";
 import { MemorySink } from "./memory-sink.ts";
 
 /** What may go wrong at a step: nothing; the request or its answer is lost; the request takes effect much later. */

@@ -1,4 +1,4 @@
-import type { Batch, Outcome, Route, Sink } from "../../src/kafka/sink.ts";
+import type { Batch, Outcome, Route, Sink } from "../../src/kafka/producer/sink.ts";
 import type { Lines, Range } from "../../src/lines.ts";
 
 interface HeldBatch extends Batch {

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { Route } from "../../src/kafka/sink.ts";
+import type { Route } from "../../src/kafka/producer/sink.ts";
 import type { Lines } from "../../src/lines.ts";
-import { Positions } from "../../src/pipeline/positions.ts";
+import { Positions } from "../../src/pipeline/checkpoint/positions.ts";
 import { MemorySink } from "./memory-sink.ts";
 
 /** Lengths of lines; 0 is a stretch of skipped bytes between two records. */

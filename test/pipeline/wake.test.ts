@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { Wake } from "../../src/pipeline/wake.ts";
+import { Wake } from "../../src/pipeline/wakeup.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
 /** A bell, the time in milliseconds, and whether a sleep has ended. */

@@ -24,7 +24,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { systemClock } from "../../src/runtime.ts";
-import { type Fs, nodeFs } from "../../src/tail/fs.ts";
+import { type Fs, nodeFs } from "../../src/tail/fs/fs.ts";
 import { createTailer } from "../../src/tail/tailer.ts";
 import { defaults, Follower } from "./follower.ts";
 import { nextTick } from "./tick.ts";

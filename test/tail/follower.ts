@@ -2,7 +2,7 @@
 import type { Lines } from "../../src/lines.ts";
 import { type Clock, systemClock } from "../../src/runtime.ts";
 import type { FileState } from "../../src/state/types.ts";
-import { type Fs, nodeFs } from "../../src/tail/fs.ts";
+import { type Fs, nodeFs } from "../../src/tail/fs/fs.ts";
 import { createTailer } from "../../src/tail/tailer.ts";
 import type { TailEvent, Tailer, TailOptions } from "../../src/tail/types.ts";
 

@@ -2,9 +2,9 @@ import { expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { Discovery } from "../../src/tail/discover.ts";
-import { nodeFs } from "../../src/tail/fs.ts";
-import { foundBy, pathMatcher } from "../../src/tail/glob.ts";
+import { foundBy, pathMatcher } from "../../src/tail/discovery/glob.ts";
+import { Discovery } from "../../src/tail/discovery/walk.ts";
+import { nodeFs } from "../../src/tail/fs/fs.ts";
 
 function scan(files: string[], patterns: string[], exclude: string[] = [], links: [string, string][] = []): string[] {
   const dir = mkdtempSync(join(tmpdir(), "logagent-glob-"));

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { nodeFs } from "../../src/tail/fs.ts";
+import { nodeFs } from "../../src/tail/fs/fs.ts";
 import type { TailOptions } from "../../src/tail/types.ts";
 import { Follower } from "./follower.ts";
 

@@ -1,7 +1,7 @@
 /** A file system in memory, with inodes that are given out again, a coarse clock and no surprises. */
 import type { Clock } from "../../src/runtime.ts";
-import type { DirEntry, Fs, Stat } from "../../src/tail/fs.ts";
-import type { Traits } from "../../src/tail/mounts.ts";
+import type { DirEntry, Fs, Stat } from "../../src/tail/fs/fs.ts";
+import type { Traits } from "../../src/tail/fs/mounts.ts";
 
 export interface Inode {
   ino: bigint;

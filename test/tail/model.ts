@@ -2,8 +2,8 @@
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import type { Clock } from "../../src/runtime.ts";
 import type { FileState } from "../../src/state/types.ts";
-import type { Fs } from "../../src/tail/fs.ts";
-import type { Judgement } from "../../src/tail/judgement.ts";
+import type { Judgement } from "../../src/tail/files/decisions.ts";
+import type { Fs } from "../../src/tail/fs/fs.ts";
 import { createTailer } from "../../src/tail/tailer.ts";
 import type { Tailer, TailOptions } from "../../src/tail/types.ts";
 import { ManualClock } from "../support/manual-clock.ts";

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { nodeFs } from "../../src/tail/fs.ts";
+import { nodeFs } from "../../src/tail/fs/fs.ts";
 import { Follower } from "./follower.ts";
 
 let dir: string;

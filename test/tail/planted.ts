@@ -1,7 +1,8 @@
 /** Defects to plant in the tailer's judgement: each must be found by the simulation's oracle. */
-import { matchContent } from "../../src/tail/content.ts";
-import { sameFile } from "../../src/tail/identity.ts";
-import type { Judgement } from "../../src/tail/judgement.ts";
+
+import type { Judgement } from "../../src/tail/files/decisions.ts";
+import { matchContent } from "../../src/tail/identity/fingerprint.ts";
+import { sameFile } from "../../src/tail/identity/identity.ts";
 
 export const planted: Record<string, Partial<Judgement>> = {
   "truncation is ignored": { shrank: () => false, isStill: () => true, keepsRead: () => true },

@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { nodeFs } from "../../src/tail/fs.ts";
+import { nodeFs } from "../../src/tail/fs/fs.ts";
 import type { Disk } from "./model.ts";
 import { nextTick } from "./tick.ts";
 

@@ -1,9 +1,9 @@
 /** What is kept of what was read, and of files that are gone in case they come back. */
 import { heapStats } from "bun:jsc";
 import { expect, test } from "bun:test";
-import { FollowedFile } from "../../src/tail/file.ts";
-import { Marks } from "../../src/tail/marks.ts";
-import { Registry } from "../../src/tail/registry.ts";
+import { FollowedFile } from "../../src/tail/files/file.ts";
+import { Marks } from "../../src/tail/files/markers.ts";
+import { Registry } from "../../src/tail/files/registry.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { Follower } from "./follower.ts";
 import { MemoryFs } from "./memory-fs.ts";

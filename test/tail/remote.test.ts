@@ -14,8 +14,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/runtime.ts";
-import { CallThreads } from "../../src/tail/call-threads.ts";
-import { type Fs, nodeFs } from "../../src/tail/fs.ts";
+import { type Fs, nodeFs } from "../../src/tail/fs/fs.ts";
+import { CallThreads } from "../../src/tail/fs/io-threads.ts";
 import { Follower } from "./follower.ts";
 
 let dir: string;

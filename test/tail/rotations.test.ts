@@ -1,6 +1,6 @@
 /** Rotations as they are counted: each once. */
 import { expect, test } from "bun:test";
-import { eventCount } from "../../src/pipeline/input.ts";
+import { eventCount } from "../../src/pipeline/inputs/input.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { Follower } from "./follower.ts";
 import { MemoryFs } from "./memory-fs.ts";

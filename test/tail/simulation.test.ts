@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { Judgement } from "../../src/tail/judgement.ts";
+import type { Judgement } from "../../src/tail/files/decisions.ts";
 import { type Action, Model, type World } from "./model.ts";
 import { planted } from "./planted.ts";
 import { realDisk } from "./real-disk.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import type { Fs } from "../../src/tail/fs.ts";
-import { DirectoryWatch } from "../../src/tail/watch.ts";
+import type { Fs } from "../../src/tail/fs/fs.ts";
+import { DirectoryWatch } from "../../src/tail/poll/watch.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
 /** A directory watch over a file system of events, and the time in milliseconds. */

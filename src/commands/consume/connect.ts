@@ -1,7 +1,7 @@
 import { backoff } from "../../backoff.ts";
 import { messageOf } from "../../errors.ts";
-import type { KafkaClient } from "../../kafka/client.ts";
-import { isTransient } from "../../kafka/retry-leaders.ts";
+import type { KafkaClient } from "../../kafka/cluster/client.ts";
+import { isTransient } from "../../kafka/cluster/leaders.ts";
 import type { Log } from "../../observe/log.ts";
 import { sleep, systemClock } from "../../runtime.ts";
 

@@ -1,9 +1,9 @@
 /** Reading without a group: explicit partitions from resolved offsets on. */
-import type { KafkaClient } from "../../kafka/client.ts";
-import { RecordBlock, RecordSetReader } from "../../kafka/decode.ts";
-import { Fetcher, type FetchOptions } from "../../kafka/fetch.ts";
-import { listOffsets } from "../../kafka/list-offsets.ts";
-import { type OffsetRange, resolveOffsets } from "../../kafka/offset-spec.ts";
+import type { KafkaClient } from "../../kafka/cluster/client.ts";
+import { listOffsets } from "../../kafka/cluster/list-offsets.ts";
+import { Fetcher, type FetchOptions } from "../../kafka/consumer/fetcher.ts";
+import { type OffsetRange, resolveOffsets } from "../../kafka/consumer/offset-range.ts";
+import { RecordBlock, RecordSetReader } from "../../kafka/record/record-set-reader.ts";
 import type { Log } from "../../observe/log.ts";
 import type { Printer } from "./printer.ts";
 import { discoveryDefault, findTopics, partitionsOf, type TopicSelection } from "./topics.ts";

@@ -2,13 +2,13 @@
  * Reading as a member of a group: the coordinator says which partitions, commits say from where. An offset is committed
  * only when stdout has taken the record, so a crash repeats records and never skips one.
  */
-import type { KafkaClient } from "../../kafka/client.ts";
-import { RecordBlock, RecordSetReader } from "../../kafka/decode.ts";
-import { type Assignment, Fetcher, type FetchOptions } from "../../kafka/fetch.ts";
-import { GroupMember, type GroupOptions } from "../../kafka/group-member.ts";
-import type { TopicPartition } from "../../kafka/list-offsets.ts";
-import { type OffsetRange, resolveOffsets } from "../../kafka/offset-spec.ts";
-import { isTransient } from "../../kafka/retry-leaders.ts";
+import type { KafkaClient } from "../../kafka/cluster/client.ts";
+import { isTransient } from "../../kafka/cluster/leaders.ts";
+import type { TopicPartition } from "../../kafka/cluster/list-offsets.ts";
+import { type Assignment, Fetcher, type FetchOptions } from "../../kafka/consumer/fetcher.ts";
+import { GroupMember, type GroupOptions } from "../../kafka/consumer/group-member.ts";
+import { type OffsetRange, resolveOffsets } from "../../kafka/consumer/offset-range.ts";
+import { RecordBlock, RecordSetReader } from "../../kafka/record/record-set-reader.ts";
 import type { Log } from "../../observe/log.ts";
 import { sleep, systemClock } from "../../runtime.ts";
 import type { Printer } from "./printer.ts";

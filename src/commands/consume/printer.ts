@@ -1,5 +1,5 @@
 /** Record blocks → stdout: filter, count, format. */
-import type { RecordBlock } from "../../kafka/decode.ts";
+import type { RecordBlock } from "../../kafka/record/record-set-reader.ts";
 import type { OutputBuffer } from "../../output/buffer.ts";
 import type { RecordFilter } from "../../output/filter.ts";
 import type { RecordWriter } from "../../output/format.ts";

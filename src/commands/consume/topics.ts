@@ -1,9 +1,9 @@
 /** Which topics and partitions the command line means. */
 import { checkTopicName } from "../../config/topic-name.ts";
 import { LogagentError } from "../../errors.ts";
-import type { KafkaClient, TopicMetadata } from "../../kafka/client.ts";
-import { codes, KafkaError } from "../../kafka/errors.ts";
-import type { TopicPartition } from "../../kafka/list-offsets.ts";
+import type { KafkaClient, TopicMetadata } from "../../kafka/cluster/client.ts";
+import type { TopicPartition } from "../../kafka/cluster/list-offsets.ts";
+import { codes, KafkaError } from "../../kafka/protocol/errors.ts";
 
 /** Milliseconds between two looks of a reader that follows for new partitions and, with a pattern, new topics. */
 export const discoveryDefault = 30_000;

@@ -17,8 +17,8 @@ export default defineCommand({
   examples: ["logagent groups delete readers"],
   run: ({ flags, words, log }) =>
     withClient({ flags, log }, async (client) => {
-      const { deleteGroup } = await import("../../kafka/admin-groups.ts");
-      const { codes, KafkaError } = await import("../../kafka/errors.ts");
+      const { deleteGroup } = await import("../../kafka/admin/groups.ts");
+      const { codes, KafkaError } = await import("../../kafka/protocol/errors.ts");
       const results: Result[] = [];
       for (const name of new Set(words)) {
         const result = { name, errorCode: 0, message: null, done: "deleted" };

@@ -1,7 +1,7 @@
 /** `logagent groups describe GROUP…` */
 import { connectionFlags } from "../../config/flags.ts";
 import { exitCodes } from "../../errors.ts";
-import type { KafkaClient } from "../../kafka/client.ts";
+import type { KafkaClient } from "../../kafka/cluster/client.ts";
 import { outputFlag, render } from "../../output/data.ts";
 import { formatTable } from "../../output/table.ts";
 import { defineCommand } from "../define.ts";
@@ -40,7 +40,7 @@ export default defineCommand({
 type Description = Awaited<ReturnType<typeof describe>>;
 
 async function describe(client: KafkaClient, group: string) {
-  const { describeGroup } = await import("../../kafka/admin-groups.ts");
+  const { describeGroup } = await import("../../kafka/admin/groups.ts");
   const { groupLag } = await import("./lag.ts");
   const { state, protocol, members } = await describeGroup(client, group);
   const owned = members.flatMap((member) => member.partitions.map((item) => ({ ...item, member })));

@@ -1,7 +1,7 @@
 /** Committed offsets beside the ends of the partitions. */
-import { committedOffsets } from "../../kafka/admin-groups.ts";
-import type { KafkaClient } from "../../kafka/client.ts";
-import { listOffsets } from "../../kafka/list-offsets.ts";
+import { committedOffsets } from "../../kafka/admin/groups.ts";
+import type { KafkaClient } from "../../kafka/cluster/client.ts";
+import { listOffsets } from "../../kafka/cluster/list-offsets.ts";
 
 export interface PartitionLag {
   topic: string;

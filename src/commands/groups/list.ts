@@ -21,7 +21,7 @@ export default defineCommand({
   examples: ["logagent groups list", "logagent groups list --state Empty -o name"],
   run: (context) =>
     withClient(context, async (client) => {
-      const { listGroups } = await import("../../kafka/admin-groups.ts");
+      const { listGroups } = await import("../../kafka/admin/groups.ts");
       const { state, output } = context.flags;
       const all = await listGroups(client);
       const groups = all.filter((group) => state === undefined || group.state.toLowerCase() === state.toLowerCase());

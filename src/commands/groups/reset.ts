@@ -2,12 +2,12 @@
 import { connectionFlags } from "../../config/flags.ts";
 import { checkTopicName } from "../../config/topic-name.ts";
 import { exitCodes, LogagentError } from "../../errors.ts";
-import type { KafkaClient } from "../../kafka/client.ts";
-import type { OffsetRange } from "../../kafka/offset-spec.ts";
+import type { KafkaClient } from "../../kafka/cluster/client.ts";
+import type { OffsetRange } from "../../kafka/consumer/offset-range.ts";
 import { outputFlag, render } from "../../output/data.ts";
 import { formatTable } from "../../output/table.ts";
 import { defineCommand } from "../define.ts";
-import { kafkaExitCode, kafkaFailure } from "../kafka-failure.ts";
+import { kafkaExitCode, kafkaFailure } from "../kafka-exit-code.ts";
 import { withClient } from "../with-client.ts";
 
 export default defineCommand({
@@ -42,7 +42,7 @@ export default defineCommand({
     const group = words[0]!;
     flags.topic.forEach(checkTopicName);
     if (flags.to === undefined) throw new LogagentError("USAGE", "--to is missing: where shall the offsets go?");
-    const { parseOffsets } = await import("../../kafka/offset-spec.ts");
+    const { parseOffsets } = await import("../../kafka/consumer/offset-range.ts");
     const range = parseOffsets(flags.to, Date.now());
     if (range.to !== null) throw new LogagentError("USAGE", `--to must be one point, not a range; got "${flags.to}"`);
     return withClient({ flags, log }, async (client) => {
@@ -82,8 +82,8 @@ async function plan(
   flags: { topic: readonly string[]; partition: readonly number[] },
   range: OffsetRange,
 ): Promise<Row[]> {
-  const { committedOffsets, describeGroup } = await import("../../kafka/admin-groups.ts");
-  const { resolveOffsets } = await import("../../kafka/offset-spec.ts");
+  const { committedOffsets, describeGroup } = await import("../../kafka/admin/groups.ts");
+  const { resolveOffsets } = await import("../../kafka/consumer/offset-range.ts");
   const { state, members } = await describeGroup(client, group);
   if (members.length > 0) {
     throw new LogagentError(
@@ -123,7 +123,7 @@ async function plan(
 
 /** Error codes by `topic/partition`. */
 async function execute(client: KafkaClient, group: string, rows: readonly Row[]): Promise<Map<string, number>> {
-  const { commitOffsets } = await import("../../kafka/admin-groups.ts");
+  const { commitOffsets } = await import("../../kafka/admin/groups.ts");
   const offsets = rows.map(({ topic, partition, to }) => ({ topic, partition, offset: to }));
   const results = await commitOffsets(client, group, offsets);
   return new Map(results.map(({ topic, partition, errorCode }) => [`${topic}/${partition}`, errorCode]));

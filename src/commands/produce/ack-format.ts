@@ -1,6 +1,6 @@
 /** `--output-format`: a line for each acknowledged record. */
 import { LogagentError } from "../../errors.ts";
-import type { Batch, Outcome } from "../../kafka/sink.ts";
+import type { Batch, Outcome } from "../../kafka/producer/sink.ts";
 import { unescapeText } from "../../output/format.ts";
 import { parseFormat } from "../../output/format-parse.ts";
 

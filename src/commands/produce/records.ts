@@ -1,6 +1,6 @@
 /** What becomes of the lines that were read: values as they are, keys split off, or whole records from JSON. */
 import { LogagentError } from "../../errors.ts";
-import type { Header, Partitioner, Route } from "../../kafka/sink.ts";
+import type { Header, Partitioner, Route } from "../../kafka/producer/sink.ts";
 import type { Lines } from "../../lines.ts";
 import { parseRecord } from "../../output/record-json.ts";
 

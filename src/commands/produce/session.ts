@@ -1,6 +1,6 @@
 /** One run of produce: topics looked up, records appended as fast as there is room, and an end that is certain. */
 import { LogagentError } from "../../errors.ts";
-import type { Batch, Outcome, Route, Sink, SinkEvent } from "../../kafka/sink.ts";
+import type { Batch, Outcome, Route, Sink, SinkEvent } from "../../kafka/producer/sink.ts";
 import type { Lines } from "../../lines.ts";
 import type { Log } from "../../observe/log.ts";
 import { sliceLines } from "./records.ts";

@@ -2,8 +2,8 @@
 import { connectionFlags } from "../../config/flags.ts";
 import { checkTopicName } from "../../config/topic-name.ts";
 import { LogagentError } from "../../errors.ts";
-import type { ConfigChange } from "../../kafka/admin-configs.ts";
-import type { TopicResult } from "../../kafka/admin-topics.ts";
+import type { ConfigChange } from "../../kafka/admin/configs.ts";
+import type { TopicResult } from "../../kafka/admin/topics.ts";
 import { outputFlag } from "../../output/data.ts";
 import { defineCommand } from "../define.ts";
 import { reportResults } from "../results.ts";
@@ -42,8 +42,8 @@ export default defineCommand({
       );
     }
     return withClient({ flags, log }, async (client) => {
-      const { alterTopicConfigs } = await import("../../kafka/admin-configs.ts");
-      const { createPartitions } = await import("../../kafka/admin-topics.ts");
+      const { alterTopicConfigs } = await import("../../kafka/admin/configs.ts");
+      const { createPartitions } = await import("../../kafka/admin/topics.ts");
       const topics = [...new Set(words)];
       const grow = (names: string[], check: boolean) =>
         count === undefined || names.length === 0

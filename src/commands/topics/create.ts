@@ -37,8 +37,8 @@ export default defineCommand({
     words.forEach(checkTopicName);
     const configs = parseConfigs(flags.config);
     return withClient({ flags, log }, async (client) => {
-      const { createTopics, waitForLeaders } = await import("../../kafka/admin-topics.ts");
-      const { codes } = await import("../../kafka/errors.ts");
+      const { createTopics, waitForLeaders } = await import("../../kafka/admin/topics.ts");
+      const { codes } = await import("../../kafka/protocol/errors.ts");
       const { partitions = -1, replication = -1, dryRun } = flags;
       const topics = [...new Set(words)].map((topic) => ({ topic, partitions, replication, configs }));
       const results = await createTopics(client, topics, { validateOnly: dryRun });

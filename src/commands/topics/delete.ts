@@ -20,8 +20,8 @@ export default defineCommand({
   run({ flags, words, log }) {
     words.forEach(checkTopicName);
     return withClient({ flags, log }, async (client) => {
-      const { deleteTopics } = await import("../../kafka/admin-topics.ts");
-      const { codes } = await import("../../kafka/errors.ts");
+      const { deleteTopics } = await import("../../kafka/admin/topics.ts");
+      const { codes } = await import("../../kafka/protocol/errors.ts");
       const topics = [...new Set(words)];
       const results = flags.dryRun
         ? (await client.metadata(topics)).topics.map(({ name, errorCode }) => ({

@@ -2,11 +2,11 @@
 
 import { connectionFlags } from "../../config/flags.ts";
 import { checkTopicName } from "../../config/topic-name.ts";
-import type { KafkaClient, TopicMetadata } from "../../kafka/client.ts";
+import type { KafkaClient, TopicMetadata } from "../../kafka/cluster/client.ts";
 import { outputFlag, render } from "../../output/data.ts";
 import { formatTable, humanBytes } from "../../output/table.ts";
 import { defineCommand } from "../define.ts";
-import { kafkaExitCode, kafkaFailure } from "../kafka-failure.ts";
+import { kafkaExitCode, kafkaFailure } from "../kafka-exit-code.ts";
 import { withClient } from "../with-client.ts";
 import { hasProblem, healthFlags } from "./health.ts";
 
@@ -65,9 +65,9 @@ type Description = Awaited<ReturnType<typeof describe>>;
 
 async function describe(client: KafkaClient, nodes: readonly number[], topic: TopicMetadata, flags: Asked) {
   const [{ describeTopicConfigs }, { replicaSizes }, { listOffsets }] = await Promise.all([
-    import("../../kafka/admin-configs.ts"),
-    import("../../kafka/admin-log-dirs.ts"),
-    import("../../kafka/list-offsets.ts"),
+    import("../../kafka/admin/configs.ts"),
+    import("../../kafka/admin/log-dirs.ts"),
+    import("../../kafka/cluster/list-offsets.ts"),
   ]);
   const withLeader = topic.partitions.filter(({ leader }) => leader >= 0);
   const items = withLeader.map(({ partition }) => ({ topic: topic.name, partition }));

@@ -1,6 +1,6 @@
 /** The health filters of `topics list` and `topics describe`. */
 import type { Flags } from "../../config/flag.ts";
-import type { PartitionMetadata } from "../../kafka/client.ts";
+import type { PartitionMetadata } from "../../kafka/cluster/client.ts";
 
 export const healthFlags = {
   underReplicated: { type: "boolean", description: "Only partitions with fewer in-sync replicas than replicas" },

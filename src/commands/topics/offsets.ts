@@ -5,7 +5,7 @@ import { LogagentError } from "../../errors.ts";
 import { outputFlag, render } from "../../output/data.ts";
 import { formatTable } from "../../output/table.ts";
 import { defineCommand } from "../define.ts";
-import { kafkaExitCode, kafkaFailure } from "../kafka-failure.ts";
+import { kafkaExitCode, kafkaFailure } from "../kafka-exit-code.ts";
 import { withClient } from "../with-client.ts";
 
 export default defineCommand({
@@ -30,7 +30,7 @@ export default defineCommand({
   examples: ["logagent topics offsets web_log", "logagent topics offsets web_log --at @-1h"],
   async run({ flags, words, log }) {
     words.forEach(checkTopicName);
-    const { parseOffsets, resolveOffsets } = await import("../../kafka/offset-spec.ts");
+    const { parseOffsets, resolveOffsets } = await import("../../kafka/consumer/offset-range.ts");
     const range = parseOffsets(flags.at ?? "start", Date.now());
     if (range.to !== null) throw new LogagentError("USAGE", `--at must be one point, not a range; got "${flags.at}"`);
     return withClient({ flags, log }, async (client) => {

@@ -1,7 +1,7 @@
 /** The broker of a benchmark: a node of its own with a JVM that is not tuned for quick starts, or the one of `--brokers`. */
 
-import { deleteTopics } from "../../../src/kafka/admin-topics.ts";
-import { createClient } from "../../../src/kafka/connect.ts";
+import { deleteTopics } from "../../../src/kafka/admin/topics.ts";
+import { createClient } from "../../../src/kafka/cluster/create-client.ts";
 import { silentLog } from "../../../src/observe/log.ts";
 import { createTopic, startKafka, uniqueTopic } from "../../kafka/broker.ts";
 import { measure } from "./meter.ts";

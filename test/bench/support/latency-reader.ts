@@ -5,11 +5,11 @@
  * written within, as JSON.
  */
 import { createInterface } from "node:readline";
-import { createClient } from "../../../src/kafka/connect.ts";
-import { RecordBlock, RecordSetReader } from "../../../src/kafka/decode.ts";
-import { offsetBehind } from "../../../src/kafka/decode-batch.ts";
-import { fetchRequest, type IsolationLevel } from "../../../src/kafka/fetch-request.ts";
-import { listOffsets } from "../../../src/kafka/list-offsets.ts";
+import { createClient } from "../../../src/kafka/cluster/create-client.ts";
+import { listOffsets } from "../../../src/kafka/cluster/list-offsets.ts";
+import { fetchRequest, type IsolationLevel } from "../../../src/kafka/protocol/fetch.ts";
+import { offsetBehind } from "../../../src/kafka/record/decode-batch.ts";
+import { RecordBlock, RecordSetReader } from "../../../src/kafka/record/record-set-reader.ts";
 import { silentLog } from "../../../src/observe/log.ts";
 import { monotonicMicros } from "./clock.ts";
 import { quantile } from "./table.ts";

@@ -1,0 +1,96 @@
+/** What the answers to Produce requests mean: for each batch whether it is done, to be sent again, or the end of its transaction. */
+import type { Clock } from "../../runtime.ts";
+import { codes, errorInfo, KafkaError } from "../protocol/errors.ts";
+import type { PartitionResult } from "../protocol/produce.ts";
+import { lostStateCodes, mayHaveAppended, splittable } from "../protocol/produce-errors.ts";
+import { describe, stateRefused } from "./events.ts";
+import type { MetadataRefresh } from "./metadata-refresh.ts";
+import type { PartitionQueue } from "./partition-queue.ts";
+import type { RecordBatch } from "./producer-batch.ts";
+import type { Outcome, SinkEvent } from "./sink.ts";
+
+export interface VerdictHooks {
+  event(event: SinkEvent): void;
+  /** The batch is done: acknowledged or refused for good. It is already out of its partition's queue. */
+  done(batch: RecordBatch, outcome: Outcome): void;
+  /** In a transaction: this code ends it. The queue sends nothing more. */
+  aborted(error: KafkaError): void;
+  /** A batch was acknowledged that many seconds after its first try. */
+  produced?: ((seconds: number) => void) | undefined;
+  /** A produce request had no answer (`NO_ANSWER`) or a partition of it this error. */
+  refused?: ((code: string) => void) | undefined;
+}
+
+/** Ends batches or marks them and their queue; how a failed queue goes on is for `PartitionRecovery`. */
+export class ProduceVerdict {
+  private readonly transactional: boolean;
+  private readonly refresh: MetadataRefresh;
+  private readonly clock: Clock;
+  private readonly hooks: VerdictHooks;
+
+  constructor(transactional: boolean, refresh: MetadataRefresh, clock: Clock, hooks: VerdictHooks) {
+    this.transactional = transactional;
+    this.refresh = refresh;
+    this.clock = clock;
+    this.hooks = hooks;
+  }
+
+  /** What the broker's answer for one partition means. */
+  judge(batch: RecordBatch, queue: PartitionQueue, result: PartitionResult): void {
+    const { code } = result;
+    if (code === codes.NONE || code === codes.DUPLICATE_SEQUENCE_NUMBER) {
+      this.acknowledged(batch, queue, code === codes.NONE ? result.baseOffset : -1n, result.logAppendTime);
+      return;
+    }
+    const info = errorInfo(code);
+    this.hooks.refused?.(info.name);
+    if (info.refreshMetadata) this.refresh.wanted = true;
+    if (splittable.has(code)) {
+      batch.refused = { kind: "dropped", code, name: info.name, message: result.message ?? "" };
+      queue.failed = true;
+      return;
+    }
+    // Later batches are out of order because an earlier one failed; only the first one says something of its own.
+    const first = queue.unacked[0] === batch;
+    if (lostStateCodes.has(code)) {
+      if (this.transactional && (first || code !== codes.OUT_OF_ORDER_SEQUENCE_NUMBER)) {
+        this.abort(queue, code, batch, result.message);
+        return;
+      }
+      if (first) {
+        queue.lostState = true;
+        this.hooks.event(stateRefused(batch, info.name));
+      }
+      this.retry(batch, queue, false);
+      return;
+    }
+    if (this.transactional && (info.abortTransaction || info.fatal)) {
+      this.abort(queue, code, batch, result.message);
+      return;
+    }
+    if (!info.retriable) {
+      const error = new KafkaError(code, `producing to ${describe(batch)}`, result.message);
+      const level = queue.failures === 0 ? "error" : "debug";
+      this.hooks.event({ level, name: "produce-refused", message: `${error.message}; trying on`, cause: error });
+    }
+    this.retry(batch, queue, mayHaveAppended.has(code));
+  }
+
+  /** The broker has the batch; `offset` and `appendTime` (ms) are -1 where it does not say. */
+  acknowledged(batch: RecordBatch, queue: PartitionQueue, offset: bigint, appendTime: number): void {
+    queue.acknowledge(batch);
+    this.hooks.produced?.((this.clock.monotonic() - batch.firstSentAt) / 1000);
+    this.hooks.done(batch, { kind: "acked", offset, timestamp: appendTime >= 0 ? appendTime : batch.maxTimestamp });
+  }
+
+  /** The batch is to be sent again; `unresolved`: it may have been appended all the same. */
+  retry(batch: RecordBatch, queue: PartitionQueue, unresolved: boolean): void {
+    if (unresolved) batch.unresolved = true;
+    queue.failed = true;
+  }
+
+  private abort(queue: PartitionQueue, code: number, batch: RecordBatch, detail: string | null): void {
+    queue.failed = true;
+    this.hooks.aborted(new KafkaError(code, `producing to ${describe(batch)} in a transaction`, detail));
+  }
+}

@@ -1,0 +1,36 @@
+import type { ApiRequest } from "../cluster/client.ts";
+import { KafkaError } from "./errors.ts";
+
+export interface VersionRange {
+  minVersion: number;
+  maxVersion: number;
+}
+
+/** By API key: https://kafka.apache.org/protocol.html#protocol_api_keys */
+export type ApiVersions = Record<number, VersionRange>;
+
+/** For the user: what the broker does not speak and which release does. */
+export function notSpoken({ name, version, since }: ApiRequest<unknown>, range: VersionRange): string {
+  const { minVersion, maxVersion } = range;
+  const speaks = `it speaks ${name} versions ${minVersion} to ${maxVersion}`;
+  if (version < minVersion) return `${speaks}, this program nothing later than ${version}`;
+  return `${speaks} and is too old: ${since === undefined ? `version ${version}` : `Kafka ${since} or later`} is needed`;
+}
+
+/** ApiVersions version 2, the last before the flexible header, which brokers refuse in another way. */
+export const apiVersions: ApiRequest<ApiVersions> = {
+  name: "ApiVersions",
+  key: 18,
+  version: 2,
+  body: () => {},
+  parse(reader) {
+    const code = reader.int16();
+    if (code !== 0) throw new KafkaError(code, "asking for the broker's API versions");
+    const versions: ApiVersions = {};
+    reader.array(() => {
+      const key = reader.int16();
+      versions[key] = { minVersion: reader.int16(), maxVersion: reader.int16() };
+    });
+    return versions;
+  },
+};

@@ -1,0 +1,265 @@
+/** Finds the paths an input's patterns match: a pruned walk of its own, apart from polling. */
+
+import type { DirEntry, Fs, Stat } from "../fs/fs.ts";
+import { inside, joinPath } from "../fs/rotated-names.ts";
+import { type Found, isLog } from "./found.ts";
+import { foundBy, type Glob, hasMagic, matchName, parseGlob, pathMatcher } from "./glob.ts";
+import { RemoteFiles, type Trouble } from "./network-files.ts";
+import { type Moment, QuietDirectories } from "./unchanged-directories.ts";
+
+/** "file": what it holds will be looked at; the others concern directories. */
+type Request = { kind: "stat" | "readdir"; path: string } | { kind: "file"; path: string; named: boolean };
+type Walk<Result = void> = Generator<Request, Result, Stat | DirEntry[] | null | Error>;
+
+/** One path or glob of an input: walked on its own, so that a server that is away holds up nothing else. */
+interface Target {
+  /** Null: a path without magic. */
+  glob: Glob | null;
+  path: string;
+  directories: Set<string>;
+  readonly quiet: QuietDirectories;
+  /** A walk of it is under way. */
+  busy: boolean;
+}
+
+/** A directory to be listed, and the segment its entries are matched with. */
+interface Place {
+  directory: string;
+  index: number;
+}
+
+/** An entry of a directory, and the segment indexes at which the walk goes on behind it. */
+interface Step {
+  entry: DirEntry;
+  path: string;
+  indexes: readonly number[];
+}
+
+/** What a walk is told. */
+export interface Errand extends Moment {
+  /** Paths that need no stat and are not reported. */
+  known: (path: string) => boolean;
+  /** Hears of what could not be read; that is never "gone". */
+  trouble: Trouble;
+}
+
+export class Discovery {
+  readonly #fs: Fs;
+  readonly #targets: Target[] = [];
+  readonly #excluded: (path: string) => boolean;
+  readonly #included: (path: string) => boolean;
+  /** Files whose server was asked and has not answered. */
+  readonly #reaching = new Set<string>();
+
+  constructor(fs: Fs, paths: readonly string[], exclude: readonly string[]) {
+    this.#fs = fs;
+    this.#excluded = pathMatcher(exclude);
+    this.#included = foundBy(paths.filter(hasMagic));
+    for (const path of paths) {
+      const globs = hasMagic(path) ? parseGlob(path) : [null];
+      for (const glob of globs) {
+        const quiet = new QuietDirectories();
+        this.#targets.push({ glob, path, directories: new Set(), quiet, busy: false });
+      }
+    }
+  }
+
+  /** Directories looked into by the last walks, for watching. */
+  get directories(): Set<string> {
+    return new Set(this.#targets.flatMap(({ directories }) => [...directories]));
+  }
+
+  /** Would a scan report this path? */
+  matches(path: string): boolean {
+    return this.named(path) || (this.#included(path) && !this.#excluded(path));
+  }
+
+  /** Is it one of the paths without magic? */
+  named(path: string): boolean {
+    return this.#targets.some((target) => target.glob === null && target.path === path);
+  }
+
+  /** Could something that happened to this name bring a new file? (A directory may have appeared below a glob.) */
+  concerns(path: string): boolean {
+    return this.#targets.some(({ glob }) => glob !== null && glob.segments.length > 1) || this.matches(path);
+  }
+
+  /**
+   * Walks all targets. What is not known is reported: returned at once, or handed to `later`, bit by bit, where a network
+   * file system is in the way; `pending` ends with the last of them. What a server does not tell within `patience` is
+   * reported alone.
+   */
+  scan(
+    errand: Errand,
+    later: (found: Found[]) => void,
+    patience: () => Promise<void>,
+  ): { found: Found[]; pending: Promise<void>[] } {
+    const all: Found[] = [];
+    const pending: Promise<void>[] = [];
+    for (const target of this.#targets) {
+      if (target.busy) continue;
+      const found: Found[] = [];
+      target.directories = new Set();
+      target.quiet.begin();
+      const report = (one: Found) => found.push(one);
+      const files = new RemoteFiles(this.#fs, this.#reaching, errand.trouble, report);
+      const walk = this.#drive(this.#walk(target, errand, report), files, undefined);
+      if (walk === null && files.asked.length === 0) all.push(...found);
+      else {
+        target.busy = walk !== null;
+        pending.push(this.#finish(target, walk, files, found, later, patience));
+      }
+    }
+    return { found: all, pending };
+  }
+
+  async #finish(
+    target: Target,
+    walk: Promise<void> | null,
+    files: RemoteFiles,
+    found: Found[],
+    later: (found: Found[]) => void,
+    patience: () => Promise<void>,
+  ): Promise<void> {
+    await walk;
+    target.busy = false;
+    const all = Promise.all(files.asked);
+    await Promise.race([all, patience()]);
+    later(found.splice(0));
+    files.found = (one) => later([one]);
+    await all;
+  }
+
+  #drive(walk: Walk, files: RemoteFiles, answer: Stat | DirEntry[] | null | Error | undefined): Promise<void> | null {
+    let step = walk.next(answer as Stat);
+    while (!step.done) {
+      const { kind, path } = step.value;
+      let result: Stat | DirEntry[] | null | Error;
+      try {
+        const where = kind === "file" ? path : inside(path);
+        if (this.#fs.traits(where).network) {
+          if (step.value.kind === "file") {
+            files.ask(path, step.value.named);
+            step = walk.next(null);
+            continue;
+          }
+          const later: Promise<Stat | DirEntry[] | null> =
+            kind === "stat" ? this.#fs.statLater(where) : this.#fs.readdirLater(where);
+          return later
+            .then(
+              (value) => this.#drive(walk, files, value),
+              (error) => this.#drive(walk, files, asError(error)),
+            )
+            .then(() => undefined);
+        }
+        result = kind === "readdir" ? this.#fs.readdir(path) : this.#fs.stat(path);
+      } catch (error) {
+        result = asError(error);
+      }
+      step = walk.next(result);
+    }
+    return null;
+  }
+
+  *#walk(target: Target, errand: Errand, found: (found: Found) => void): Walk {
+    const { glob, path: wanted, directories } = target;
+    const seen = new Set<string>();
+    const report = function* (path: string, named: boolean): Walk {
+      if (seen.has(path)) return;
+      seen.add(path);
+      if (errand.known(path)) return;
+      const stat = yield { kind: "file", path, named };
+      if (stat instanceof Error) errand.trouble(path, stat);
+      else if (stat !== null && !Array.isArray(stat) && isLog(stat, named)) found({ path, stat, named });
+    };
+    if (glob === null) {
+      const slash = wanted.lastIndexOf("/");
+      directories.add(slash < 0 ? "." : wanted.slice(0, slash) || "/");
+      yield* report(wanted, true);
+    } else {
+      const visited = new Set<string>();
+      const stack: Place[] = [{ directory: glob.root, index: 0 }];
+      for (let next = stack.pop(); next; next = stack.pop()) {
+        const steps = yield* this.#list(target, glob, next, visited, errand);
+        for (const { entry, path, indexes } of steps) {
+          for (const step of indexes) {
+            if (step === glob.segments.length) {
+              if (this.#isNew(entry, path, errand)) yield* report(path, false);
+            } else if (entry.kind === "directory" || entry.kind === "link" || entry.kind === "unknown") {
+              if (this.#excluded(path)) continue;
+              let isDirectory = entry.kind === "directory";
+              if (!isDirectory) {
+                const stat = yield { kind: "stat", path };
+                isDirectory =
+                  stat !== null && !(stat instanceof Error) && !Array.isArray(stat) && stat.kind === "directory";
+              }
+              if (isDirectory) stack.push({ directory: path, index: step });
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /** What is new in a directory; none where that cannot be told, or nothing changed. */
+  *#list(
+    { directories, quiet }: Target,
+    glob: Glob,
+    { directory, index }: Place,
+    visited: Set<string>,
+    errand: Errand,
+  ): Walk<Step[]> {
+    const stat = yield { kind: "stat", path: directory };
+    if (stat instanceof Error) errand.trouble(directory, stat);
+    if (stat === null || stat instanceof Error || Array.isArray(stat) || stat.kind !== "directory") return [];
+    if (glob.segments.includes("**")) {
+      const itself = `${stat.dev}:${stat.ino}:${index}`;
+      if (visited.has(itself)) return []; // a loop, or a second way to the same directory
+      visited.add(itself);
+    }
+    directories.add(directory);
+    const key = `${index} ${directory}`;
+    const { stable } = this.#fs.traits(inside(directory));
+    if (stable && quiet.has(key, stat, errand)) return [];
+    const entries = yield { kind: "readdir", path: directory };
+    if (entries instanceof Error) errand.trouble(directory, entries);
+    if (!Array.isArray(entries)) return [];
+    const steps = this.#unknown(entries, directory, glob, index, errand);
+    if (stable && steps.length === 0) quiet.add(key, stat, errand);
+    return steps;
+  }
+
+  /** The entries that take the walk further, by name; mostly all of them end at known paths and there are none. */
+  #unknown(entries: readonly DirEntry[], directory: string, glob: Glob, index: number, errand: Errand): Step[] {
+    const prefix = joinPath(directory, "");
+    const steps: Step[] = [];
+    for (const entry of entries) {
+      const indexes = matches(glob, index, entry.name);
+      if (indexes.length === 0) continue;
+      const path = prefix + entry.name;
+      const isLast = indexes.length === 1 && indexes[0] === glob.segments.length;
+      if (!isLast || this.#isNew(entry, path, errand)) steps.push({ entry, path, indexes });
+    }
+    return steps.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+  }
+
+  #isNew({ kind }: DirEntry, path: string, { known }: Errand): boolean {
+    return kind !== "directory" && kind !== "fifo" && !known(path) && !this.#excluded(path);
+  }
+}
+
+const none: readonly number[] = [];
+
+/** The segment indexes at which a walk goes on behind `name`; the number of segments: the name itself is a match. */
+function matches(glob: Glob, index: number, name: string): readonly number[] {
+  const segment = glob.segments[index]!;
+  if (segment !== "**") return matchName(segment, name) ? [index + 1] : none;
+  const steps = name.startsWith(".") ? [] : [index];
+  if (index + 1 === glob.segments.length) steps.push(index + 1);
+  else steps.push(...matches(glob, index + 1, name));
+  return [...new Set(steps)];
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

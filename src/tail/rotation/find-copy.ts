@@ -1,0 +1,68 @@
+/** Finds the bytes of a file that is out of reach in a copy beside it. */
+
+import type { FollowedFile } from "../files/file.ts";
+import { isLogName, looksCompressed, type Sibling, siblingsOf } from "../fs/rotated-names.ts";
+import { covers, matches, probe } from "./compare.ts";
+import type { Context } from "./context.ts";
+import { adopt } from "./follow.ts";
+import { clockSlack } from "./generations.ts";
+import { holderOf, holds, isProven } from "./same-file.ts";
+
+/** Goes on with a copy of a file whose bytes are out of reach; true if there is one. */
+export function recover(context: Context, file: FollowedFile): boolean {
+  // A copy may be compressed and removed between finding and opening it.
+  for (let tries = 0; tries < 3; tries++) {
+    const copy = findCopy(context, file);
+    if (!copy) return false;
+    if (adopt(context, file, copy)) return true;
+  }
+  return false;
+}
+
+/** Finds a file whose bytes are out of reach among the files beside it, by content. */
+function findCopy(context: Context, file: FollowedFile): Sibling | null {
+  const { registry, fs } = context;
+  if (file.fingerprint.length === 0) return null;
+  const candidates = probe(context, () => siblingsOf(fs, file.path)) ?? [];
+  if (file.read === 0) {
+    // A common header may be all that agrees: the first generation after the last look is the likeliest.
+    const later = candidates
+      .filter(({ stat }) => stat.mtime > file.lastLook - clockSlack(context, file.path))
+      .reverse();
+    candidates.unshift(...later);
+  } else {
+    // While a copy is being compressed both are there: the compressed one may not be complete yet.
+    candidates.sort((a, b) => Number(looksCompressed(a.path)) - Number(looksCompressed(b.path)));
+  }
+  for (const wanted of ["yes", "maybe"] as const) {
+    for (const candidate of candidates) {
+      if (isLogName(candidate.path)) continue; // a new log, whatever its header says
+      const holder = holderOf(context, candidate.path, candidate.stat);
+      const held = holder && holder !== file && !holder.gone && isThere(context, holder, candidate);
+      if (held && (file.read === 0 || holder.read < file.read || !holder.settledAll)) continue;
+      if (
+        file.read === 0 &&
+        registry.relatives(candidate.path).some((other) => other !== file && covers(context, other, candidate.path))
+      )
+        continue;
+      const match = matches(context, file, candidate.path);
+      if (match !== wanted || (held && match !== "yes") || (match === "maybe" && !looksCompressed(candidate.path)))
+        continue;
+      // Taken for a copy of what was read, but not all of that was settled when the process ended.
+      if (held) drop(context, holder);
+      return candidate;
+    }
+  }
+  return null;
+}
+
+function isThere(context: Context, holder: FollowedFile, { path, stat }: Sibling): boolean {
+  return isProven(context, holder, path, stat) || holds(context, holder, path, stat);
+}
+
+function drop(context: Context, file: FollowedFile): void {
+  context.descriptors.close(file);
+  context.park(file);
+  file.gone = true;
+  context.registry.forget(file);
+}
