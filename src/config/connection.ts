@@ -2,21 +2,41 @@
 import { readFileSync } from "node:fs";
 import { type ErrorCode, LogagentError } from "../errors.ts";
 import type { ClientOptions, SaslOptions, TlsOptions } from "../kafka/cluster/client.ts";
-import type { FlagValues } from "./flag.ts";
+import { type FlagValues, flagName } from "./flag.ts";
 import type { connectionFlags } from "./flags.ts";
 
 export type ConnectionFlags = Partial<FlagValues<typeof connectionFlags>>;
 type Env = Record<string, string | undefined>;
+
+/** Told of everything that is wrong: the setting's key, what is wrong, and the code it would end a command with. */
+export type ConnectionProblem = (key: keyof ConnectionFlags, message: string, error: LogagentError) => void;
 
 /**
  * Checks addresses and combinations and reads the files that are named. Throws LogagentError USAGE for a wrong
  * combination, FILE_IO for a file that cannot be read.
  */
 export function connectionOptions(flags: ConnectionFlags, env: Env = process.env): ClientOptions {
-  const tls = tlsOptions(flags);
-  const sasl = saslOptions(flags, env);
+  return resolveConnection(flags, env, (_, __, error) => {
+    throw error;
+  });
+}
+
+/** The same, but goes on after a problem, so that all are told; the result is of use only when there was none. */
+export function resolveConnection(flags: ConnectionFlags, env: Env, problem: ConnectionProblem): ClientOptions {
+  const attempt = <T>(key: keyof ConnectionFlags, make: () => T): T | undefined => {
+    try {
+      return make();
+    } catch (error) {
+      if (!(error instanceof LogagentError)) throw error;
+      problem(key, error.message, error);
+      return undefined;
+    }
+  };
+  const tls = tlsOptions(flags, attempt);
+  const sasl = saslOptions(flags, env, attempt);
+  const brokers = flags.brokers?.length ? flags.brokers : ["localhost:9092"];
   return {
-    brokers: brokerList(flags.brokers?.length ? flags.brokers : ["localhost:9092"]),
+    brokers: attempt("brokers", () => brokerList(brokers)) ?? [],
     clientId: flags.clientId ?? "logagent",
     ...(tls ? { tls } : {}),
     ...(sasl ? { sasl } : {}),
@@ -38,48 +58,57 @@ export function brokerList(values: readonly string[]): string[] {
   });
 }
 
-function tlsOptions(flags: ConnectionFlags): TlsOptions | undefined {
-  if (!flags.tls && !flags.tlsCa && !flags.tlsCert && !flags.tlsKey && !flags.tlsInsecure) return undefined;
-  if (Boolean(flags.tlsCert) !== Boolean(flags.tlsKey)) {
+type Attempt = <T>(key: keyof ConnectionFlags, make: () => T) => T | undefined;
+
+function tlsOptions(flags: ConnectionFlags, attempt: Attempt): TlsOptions | undefined {
+  const { tlsCa, tlsCert, tlsKey } = flags;
+  if (!flags.tls && !tlsCa && !tlsCert && !tlsKey && !flags.tlsInsecure) return undefined;
+  attempt(tlsCert ? "tlsCert" : "tlsKey", () => {
+    if (Boolean(tlsCert) === Boolean(tlsKey)) return;
     throw new LogagentError("USAGE", "--tls-cert and --tls-key belong together; only one of them is given");
-  }
+  });
+  const read = (key: "tlsCa" | "tlsCert" | "tlsKey") => {
+    const file = flags[key];
+    return file ? attempt(key, () => readText(`--${flagName(key)}`, file)) : undefined;
+  };
+  const [ca, cert, key] = [read("tlsCa"), read("tlsCert"), read("tlsKey")];
   return {
-    ...(flags.tlsCa ? { ca: readText("--tls-ca", flags.tlsCa) } : {}),
-    ...(flags.tlsCert ? { cert: readText("--tls-cert", flags.tlsCert) } : {}),
-    ...(flags.tlsKey ? { key: readText("--tls-key", flags.tlsKey) } : {}),
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
     ...(flags.tlsInsecure ? { insecure: true } : {}),
   };
 }
 
-function saslOptions(flags: ConnectionFlags, env: Env): SaslOptions | undefined {
+function saslOptions(flags: ConnectionFlags, env: Env, attempt: Attempt): SaslOptions | undefined {
   const mechanism = flags.saslMechanism;
   if (mechanism === undefined) {
-    if (!flags.saslUsername && !flags.saslPasswordFile) return undefined;
-    throw new LogagentError("USAGE", "a SASL user or password is given without --sasl-mechanism");
+    attempt(flags.saslUsername ? "saslUsername" : "saslPasswordFile", () => {
+      if (!flags.saslUsername && !flags.saslPasswordFile) return;
+      throw new LogagentError("USAGE", "a SASL user or password is given without --sasl-mechanism");
+    });
+    return undefined;
   }
+  const required = (key: "saslUsername" | "oauthTokenEndpoint" | "oauthClientId") =>
+    attempt(key, () => {
+      const value = flags[key];
+      if (value) return value;
+      throw new LogagentError("USAGE", `--sasl-mechanism ${mechanism} needs --${flagName(key)}`);
+    }) ?? "";
+  const secret = (key: "saslPasswordFile" | "oauthClientSecretFile", variable: string) =>
+    attempt(key, () => secretOf(`--${flagName(key)}`, flags[key], env, variable)) ?? "";
   if (mechanism === "oauthbearer") {
-    const endpoint = required("--oauth-token-endpoint", flags.oauthTokenEndpoint, mechanism);
-    if (!URL.canParse(endpoint))
+    const endpoint = required("oauthTokenEndpoint");
+    attempt("oauthTokenEndpoint", () => {
+      if (endpoint === "" || URL.canParse(endpoint)) return;
       throw new LogagentError("USAGE", `--oauth-token-endpoint must be a URL; got "${endpoint}"`);
-    const id = required("--oauth-client-id", flags.oauthClientId, mechanism);
-    const secret = secretOf(
-      "--oauth-client-secret-file",
-      flags.oauthClientSecretFile,
-      env,
-      "LOGAGENT_OAUTH_CLIENT_SECRET",
-    );
-    return { mechanism, token: () => clientCredentials(endpoint, id, secret, flags.oauthScope) };
+    });
+    const id = required("oauthClientId");
+    const password = secret("oauthClientSecretFile", "LOGAGENT_OAUTH_CLIENT_SECRET");
+    return { mechanism, token: () => clientCredentials(endpoint, id, password, flags.oauthScope) };
   }
-  return {
-    mechanism,
-    username: required("--sasl-username", flags.saslUsername, mechanism),
-    password: secretOf("--sasl-password-file", flags.saslPasswordFile, env, "LOGAGENT_SASL_PASSWORD"),
-  };
-}
-
-function required(flag: string, value: string | undefined, mechanism: string): string {
-  if (value) return value;
-  throw new LogagentError("USAGE", `--sasl-mechanism ${mechanism} needs ${flag}`);
+  const username = required("saslUsername");
+  return { mechanism, username, password: secret("saslPasswordFile", "LOGAGENT_SASL_PASSWORD") };
 }
 
 function secretOf(flag: string, file: string | undefined, env: Env, variable: string): string {

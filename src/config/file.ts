@@ -8,7 +8,6 @@
  */
 import { readFileSync } from "node:fs";
 import * as v from "valibot";
-import { isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
 import { fieldSchema } from "./field-schema.ts";
 import { type Flags, flagName } from "./flag.ts";
 import { connectionFlags, logFlags, producerFlags } from "./flags.ts";
@@ -16,6 +15,7 @@ import { inputFlags } from "./input-flags.ts";
 import type { Problem } from "./problems.ts";
 import { nearest } from "./suggest.ts";
 import { agentFlags } from "./tail-flags.ts";
+import { parseYaml } from "./yaml.ts";
 
 type Values = Record<string, unknown>;
 
@@ -46,26 +46,13 @@ export function readConfigFile(file: string, text?: string): ConfigFile {
   } catch (error) {
     problems.push({ file, line: null, where: "", message: `cannot be read: ${(error as Error).message}` });
   }
-  const lines = new LineCounter();
-  const document = parseDocument(content, { lineCounter: lines, merge: true, prettyErrors: false });
-  for (const error of document.errors) {
-    problems.push({
-      file,
-      line: lines.linePos(error.pos[0]).line,
-      where: "",
-      message: `not valid YAML: ${error.message}`,
-    });
-  }
-  const lineOf = (path: readonly string[]) => {
-    const at = locate(document.contents, path);
-    return at === null ? null : lines.linePos(at).line;
-  };
+  const { value, lineOf } = parseYaml(content, (line, message) => problems.push({ file, line, where: "", message }));
   const problem = (path: readonly string[], message: string) =>
     problems.push({ file, line: lineOf(path), where: path.join("."), message });
   const result: ConfigFile = { settings: {}, defaults: {}, inputs: new Map(), problems, lineOf };
   if (problems.length > 0) return result;
 
-  const root = asMap(document.toJS() ?? {}, [], problem);
+  const root = asMap(value ?? {}, [], problem);
   for (const key of Object.keys(root)) {
     if (!sections.includes(key) && !keysOf(agentSection).includes(key))
       unknown([], key, [...sections, ...keysOf(agentSection)], problem);
@@ -157,18 +144,4 @@ function keysOf(flags: Flags): string[] {
 /** `tlsCa` → `tls_ca`. */
 export function fileKey(key: string): string {
   return flagName(key).replaceAll("-", "_");
-}
-
-/** Position in the text of the last key of `path` that exists. */
-function locate(contents: unknown, path: readonly string[]): number | null {
-  let node = contents as Node | null;
-  let at = node?.range?.[0] ?? null;
-  for (const name of path) {
-    if (!isMap(node)) break;
-    const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === name);
-    if (!pair) break;
-    at = (pair.key as Node).range?.[0] ?? at;
-    node = pair.value as Node | null;
-  }
-  return at;
 }

@@ -135,7 +135,9 @@ function anyOf(
   if (all.some((expression) => expression.flags !== all[0]!.flags)) {
     problem(key, "either all expressions begin with (?i) or none");
   }
-  return new RegExp(all.map((expression) => `(?:${expression.source})`).join("|"), all[0]!.flags);
+  // Two expressions that are right alone need not be together: a group's name may occur once.
+  const together = () => new RegExp(all.map((expression) => `(?:${expression.source})`).join("|"), all[0]!.flags);
+  return attempt(key, together, problem) ?? null;
 }
 
 /** JavaScript's syntax; a leading `(?i)` ignores case. */

@@ -1,11 +1,10 @@
 /** Flags > environment > file > defaults → one `AgentConfig`. Pure apart from reading the files that are named. */
 import { statSync } from "node:fs";
-import { LogagentError } from "../errors.ts";
 import { defaultStatePath } from "../state/default-path.ts";
-import { type ConnectionFlags, connectionOptions } from "./connection.ts";
+import { type ConnectionFlags, resolveConnection } from "./connection.ts";
 import { type ConfigFile, fileKey, readConfigFile } from "./file.ts";
 import { type Flags, type FlagValues, flagName } from "./flag.ts";
-import { producerFlags } from "./flags.ts";
+import { connectionFlags, producerFlags } from "./flags.ts";
 import { type InputSettings, resolveInput } from "./input.ts";
 import { inputFlags } from "./input-flags.ts";
 import { ConfigError, type Problem } from "./problems.ts";
@@ -47,7 +46,10 @@ export function loadAgentConfig(
   checkCombinations(settings, inputs, problem);
 
   const config: AgentConfig = {
-    connection: connection(settings, env, problem),
+    connection: resolveConnection(settings as ConnectionFlags, env, (key, message) => {
+      // A flag's message names its flag.
+      problem(file === null ? "" : key, message);
+    }),
     producer: producer(settings),
     delivery: settings.delivery ?? "at-least-once",
     transactionBytes: settings.transactionSize ?? agentFlags.transactionSize.default,
@@ -140,21 +142,12 @@ function checkCombinations(settings: Partial<TailSettings>, inputs: readonly Inp
   if (!(port <= 65_535)) problem("metricsListen", `must be HOST:PORT; got "${settings.metricsListen}"`);
 }
 
+/** A path that cannot be asked about (EACCES, a name that is too long) is not known to be a FIFO; following it says more. */
 function isFifo(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFIFO() ?? false;
-}
-
-function connection(
-  settings: Partial<TailSettings>,
-  env: Record<string, string | undefined>,
-  problem: Report,
-): AgentConfig["connection"] {
   try {
-    return connectionOptions(settings as ConnectionFlags, env);
-  } catch (error) {
-    if (!(error instanceof LogagentError)) throw error;
-    problem("", error.message, ["connection"]);
-    return { brokers: [], clientId: "" };
+    return statSync(path).isFIFO();
+  } catch {
+    return false;
   }
 }
 
@@ -182,9 +175,14 @@ function located(
     return { file: null, line: null, where: `--${flagName(key)}`, message };
   }
   if (file === null) return { file: null, line: null, where: "", message };
-  const inSection = key !== "" && path.length === 0 && Object.hasOwn(producerFlags, key) && key !== "delivery";
-  const full = [...(inSection ? ["producer"] : path), ...(key === "" ? [] : [fileKey(key)])];
+  const section = path.length > 0 || key === "delivery" ? null : sectionOf(key);
+  const full = [...(section === null ? path : [section]), ...(key === "" ? [] : [fileKey(key)])];
   return { file: configFile, line: file.lineOf(full), where: full.join("."), message };
+}
+
+function sectionOf(key: string): string | null {
+  if (Object.hasOwn(producerFlags, key)) return "producer";
+  return Object.hasOwn(connectionFlags, key) ? "connection" : null;
 }
 
 function only(values: Record<string, unknown>, flags: Flags): Record<string, unknown> {

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import type { AgentConfig } from "../config/types.ts";
-import { LogagentError } from "../errors.ts";
+import { messageOf } from "../errors.ts";
 import { ensureTopic } from "../kafka/admin/topics.ts";
 import type { KafkaClient } from "../kafka/cluster/client.ts";
 import { createClient } from "../kafka/cluster/create-client.ts";
@@ -160,9 +160,9 @@ function handleSignals(
       try {
         await agent.reload(load());
       } catch (error) {
-        if (!(error instanceof LogagentError)) throw error;
+        // Whatever is wrong with a file, it never ends an agent at work.
         metrics.count("reloads_total", { outcome: "refused" });
-        log.error(`the changed configuration is not used, the old one stays: ${error.message}`);
+        log.error(`the changed configuration is not used, the old one stays: ${messageOf(error)}`);
       }
     });
   };

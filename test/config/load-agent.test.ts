@@ -216,7 +216,8 @@ inputs:
   test("with exit code 78 and the line of each", () => {
     expect(code).toBe(78);
     expect(list).toEqual([
-      "1 connection",
+      "1 connection.sasl_username",
+      "1 connection.sasl_password_file",
       "2 connection.borkers",
       "4 connection.sasl_password",
       "6 producer.acks",
@@ -239,12 +240,31 @@ inputs:
     ["", "no inputs are given"],
     ["inputs: [a]", "inputs: must be a mapping"],
     ["inputs:\n  a: [", "not valid YAML"],
-    ["inputs: { a: /x }\ninputs: { b: /y }", "not valid YAML: Map keys must be unique"],
+    ["inputs: { a: /x }\ninputs: { b: /y }", "not valid YAML: the key inputs is there a second time"],
     ["- a", "must be a mapping of keys to values"],
+    [
+      "inputs:\n  a: { paths: [a], topic: t }\n  b: *.log\n",
+      "3: *.log is an alias that nothing defines; a text that begins with *",
+    ],
+    ["inputs:\n  a:\n    <<: /x\n    topic: t\n", '3: "<<" merges other mappings'],
+    ["inputs: &a { b: { paths: *a, topic: t } }", "*a stands inside what it names"],
+    ["a: &a [x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c]", "alias"],
+    ["inputs: {}\n---\ninputs: {}", "2: not valid YAML: there are several documents"],
+    ['delivery: "exactly-once\ninputs:\n  a: /x\n', "1: not valid YAML: a quote that opens here is never closed"],
+    ["\uFFFD\uFFFDi\0n\0", "must be UTF-8; this looks like UTF-16"],
+    [
+      "connection: { tls_ca: /none }\ninputs: { a: { paths: /x, topic: t } }",
+      '1: connection.tls_ca: reading --tls-ca "/none"',
+    ],
     ["inputs: { a: { paths: /x, topic: 5 } }", "topic: must be text, so put it in quotes"],
     ["inputs: { a: { paths: /x } }", "inputs.a: no topic is given"],
     ["inputs: { a: { path: /x, topic: t } }", "unknown key. Did you mean paths?"],
   ])("%p", (text, message) => expect(() => fromFile(text)).toThrow(message));
+
+  test.each([`/root/${"x".repeat(5000)}`, "a\0b", "/dev/null/x"])("a path that cannot be asked about: %p", (path) => {
+    const text = JSON.stringify({ delivery: "exactly-once", inputs: { a: { paths: path, topic: "t" } } });
+    expect(fromFile(text).inputs).toHaveLength(1);
+  });
 
   test("a file that is not there", () => {
     expect(problems(() => load({ config: join(dir, "none.yaml") }))).toEqual({ code: 78, list: ["- "] });
