@@ -31,6 +31,11 @@ export class LogagentError extends Error {
     this.code = code;
   }
 
+  /** The message as it is shown, a line each. */
+  get lines(): readonly string[] {
+    return [this.message];
+  }
+
   /** Exit code of the process when this error ends it. */
   get exitCode(): number {
     return exitCodes[this.code];

@@ -4,6 +4,7 @@
  * `process.exit` loses what a pipe has not taken yet. Nothing but the version is loaded for `--version`.
  */
 import { writeSync } from "node:fs";
+import { printable } from "./printable.ts";
 import { commit, version } from "./version.ts";
 
 /** How long (ms) handles that a command forgot may keep a finished process alive. */
@@ -53,9 +54,8 @@ function endWhenWritten(): void {
 function crash(error: unknown): void {
   const text = error instanceof Error ? error.message : String(error);
   const verbose = process.env.LOGAGENT_LOG_LEVEL === "debug" || /--log-level[= ]debug/.test(argv.join(" "));
-  const more = verbose
-    ? `${error instanceof Error ? error.stack : ""}\n`
-    : "run again with --log-level debug for details\n";
+  const frames = error instanceof Error ? (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line)) : [];
+  const more = verbose ? frames.map(printable).join("\n") : "run again with --log-level debug for details";
   process.exitCode = 70;
-  process.stderr.write(`logagent: internal error: ${text}\n${more}`, () => process.exit(70));
+  process.stderr.write(`logagent: internal error: ${printable(text)}\n${more}\n`, () => process.exit(70));
 }

@@ -1,5 +1,6 @@
 /** `logagent check FILE`: everything that is wrong with a config file, at once. */
 import { logFlags } from "../config/flags.ts";
+import { printable } from "../printable.ts";
 import { defineCommand } from "./define.ts";
 
 const secrets = ["LOGAGENT_SASL_PASSWORD", "LOGAGENT_OAUTH_CLIENT_SECRET"];
@@ -18,7 +19,7 @@ export default defineCommand({
     const config = loadAgentConfig({ given: { config: words[0]! }, words: [] }, env);
     const topics = new Set(config.inputs.map((input) => input.topic));
     process.stdout.write(
-      `${words[0]}: OK, ${config.inputs.length} input${config.inputs.length === 1 ? "" : "s"} to ${[...topics].join(", ")}\n`,
+      `${printable(words[0]!)}: OK, ${config.inputs.length} input${config.inputs.length === 1 ? "" : "s"} to ${[...topics].join(", ")}\n`,
     );
   },
 });

@@ -1,6 +1,7 @@
 /** Commands that change several things: each outcome is told, and one failure makes the exit code a failure. */
 import { type outputFlag, render } from "../output/data.ts";
 import { formatTable } from "../output/table.ts";
+import { complain } from "./complain.ts";
 import { kafkaExitCode, kafkaFailure } from "./kafka-exit-code.ts";
 
 export interface Result {
@@ -38,7 +39,7 @@ export async function reportResults(
   );
   const failed = inOrder.filter(({ errorCode }) => errorCode !== 0);
   for (const { name, errorCode, message } of failed) {
-    process.stderr.write(`logagent: ${kind} "${name}": ${kafkaFailure(errorCode, message)}\n`);
+    complain(`${kind} "${name}": ${kafkaFailure(errorCode, message)}`);
   }
   return failed.length === 0 ? 0 : Math.max(...failed.map(({ errorCode }) => kafkaExitCode(errorCode)));
 }

@@ -5,6 +5,7 @@ import { nearest } from "../config/suggest.ts";
 import { exitCodeOf, exitCodes, LogagentError, messageOf } from "../errors.ts";
 import { KafkaError } from "../kafka/protocol/errors.ts";
 import { createLog } from "../observe/log.ts";
+import { printable } from "../printable.ts";
 import type { Command, Group } from "./define.ts";
 import { commandHelp, groupHelp } from "./help.ts";
 import root from "./index.ts";
@@ -81,14 +82,22 @@ function checkWords(command: Command, words: readonly string[]): void {
 
 function explain(error: unknown, path: string, debug: boolean): string {
   if (!(error instanceof LogagentError || error instanceof KafkaError)) {
-    const stack =
-      error instanceof Error && debug ? `\n${error.stack}` : "; run again with --log-level debug for details";
-    return `logagent: internal error: ${messageOf(error)}${stack}\n`;
+    const more = error instanceof Error && debug ? "" : "; run again with --log-level debug for details";
+    return text([`logagent: internal error: ${messageOf(error)}${more}`, ...(debug ? trace(error) : [])]);
   }
-  const hint = error.code === "USAGE" ? `\nTry: ${path} --help` : "";
-  return `logagent: ${error.message}${hint}${debug ? `\n${error.stack}\n${causes(error)}` : ""}\n`;
+  const [first, ...others] = error instanceof LogagentError ? error.lines : [error.message];
+  const hint = error.code === "USAGE" ? [`Try: ${path} --help`] : [];
+  return text([`logagent: ${first}`, ...others, ...hint, ...(debug ? trace(error) : [])]);
 }
 
-function causes(error: Error): string {
-  return error.cause instanceof Error ? `caused by ${error.cause.stack}\n${causes(error.cause)}` : "";
+function text(lines: readonly string[]): string {
+  return lines.map((line) => `${printable(line)}\n`).join("");
+}
+
+/** Where the error and its causes arose. */
+function trace(error: unknown): string[] {
+  if (!(error instanceof Error)) return [];
+  const frames = (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+  if (!(error.cause instanceof Error)) return frames;
+  return [...frames, `caused by ${error.cause.name}: ${error.cause.message}`, ...trace(error.cause)];
 }

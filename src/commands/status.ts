@@ -1,7 +1,7 @@
 /** `logagent status`: what the state journal says of every file, beside the files as they are now. */
 import { logFlags } from "../config/flags.ts";
 import { outputFlag, render } from "../output/data.ts";
-import { formatTable, humanBytes } from "../output/table.ts";
+import { formatFacts, formatTable, humanBytes } from "../output/table.ts";
 import { defineCommand } from "./define.ts";
 import type { FileStatus } from "./status/read.ts";
 
@@ -50,7 +50,10 @@ function rate(file: FileStatus, before: readonly FileStatus[], ms: number): numb
 
 function head(status: { agent: string; pid: number | null; state: string; written: string }): string {
   const running = status.pid === null ? "not running" : `running, pid ${status.pid}`;
-  return `Agent  ${status.agent} (${running})\nState  ${status.state}, written ${status.written}\n`;
+  return formatFacts([
+    ["Agent", `${status.agent} (${running})`],
+    ["State", `${status.state}, written ${status.written}`],
+  ]);
 }
 
 function table(files: readonly (FileStatus & { bytesPerSecond?: number | null })[], withRate: boolean): string {

@@ -11,19 +11,25 @@ export interface Problem {
   message: string;
 }
 
-/** Carries every problem; its message lists them, one a line. */
+/** Carries every problem; its lines are one for each. */
 export class ConfigError extends LogagentError {
   readonly problems: readonly Problem[];
 
   constructor(code: ErrorCode, problems: readonly Problem[]) {
     const inOrder = [...problems].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
-    const texts = [...new Set(inOrder.map(problemText))];
-    super(
-      code,
-      texts.length === 1 ? texts[0]! : `${texts.length} problems\n${texts.map((text) => `  ${text}`).join("\n")}`,
-    );
+    const texts = textsOf(inOrder);
+    super(code, texts.length === 1 ? texts[0]! : `${texts.length} problems: ${texts.join("; ")}`);
     this.problems = inOrder;
   }
+
+  override get lines(): readonly string[] {
+    const texts = textsOf(this.problems);
+    return texts.length === 1 ? texts : [`${texts.length} problems`, ...texts.map((text) => `  ${text}`)];
+  }
+}
+
+function textsOf(problems: readonly Problem[]): string[] {
+  return [...new Set(problems.map(problemText))];
 }
 
 /** `logagent.yaml:12: inputs.web.topic: a topic name …` */

@@ -1,5 +1,6 @@
 /** Structured log to stderr; every room logs through this interface and nothing else. */
 import { type ConsolaInstance, createConsola } from "consola/basic";
+import { printable, printableJson } from "../printable.ts";
 
 export type Fields = Record<string, string | number | bigint | boolean | null | undefined>;
 
@@ -23,8 +24,8 @@ export interface LogOptions {
 const levels = { debug: 4, info: 3, warn: 1, error: 0, silent: Number.NEGATIVE_INFINITY } as const;
 
 /**
- * Text through consola, or one JSON object a line: `{"time","level","message",…fields}`. Always stderr: consola sends
- * info to stdout and drops repeated lines unless told otherwise.
+ * Text through consola, or one JSON object a line: `{"time","level","message",…fields}`; one entry is one line, whatever
+ * it holds. Always stderr: consola sends info to stdout and drops repeated lines unless told otherwise.
  */
 export function createLog(options: LogOptions): Log {
   const level = levels[options.level as keyof typeof levels] ?? levels.info;
@@ -39,7 +40,8 @@ type Say = (level: "debug" | "info" | "warn" | "error", message: string, fields?
 function jsonWriter(write: (line: string) => void = (line) => void process.stderr.write(line)): Say {
   return (level, message, fields) => {
     const entry = { time: new Date().toISOString(), level, message, ...fields };
-    write(`${JSON.stringify(entry, (_, value) => (typeof value === "bigint" ? value.toString() : value))}\n`);
+    const json = JSON.stringify(entry, (_, value) => (typeof value === "bigint" ? value.toString() : value));
+    write(`${printableJson(json)}\n`);
   };
 }
 
@@ -47,7 +49,7 @@ function textWriter(level: number): Say {
   let consola: ConsolaInstance | undefined;
   return (name, message, fields) => {
     consola ??= createConsola({ level, stdout: process.stderr, stderr: process.stderr, throttle: 0 });
-    consola[name](message + fieldText(fields));
+    consola[name](printable(message + fieldText(fields)));
   };
 }
 

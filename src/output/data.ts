@@ -1,5 +1,6 @@
 /** `-o/--output`: the same data as a table, JSON, YAML or only the names. */
 import type { Flag } from "../config/flag.ts";
+import { printable, printableJson } from "../printable.ts";
 
 export const outputFlag = {
   type: "choice",
@@ -18,16 +19,32 @@ export interface Shown {
   names: readonly string[];
 }
 
-/** The whole text for stdout. */
-export async function render(format: "table" | "json" | "yaml" | "name", shown: Shown): Promise<string> {
+/**
+ * The whole text for stdout. JSON and YAML keep every value and escape what a terminal would obey; names are bare where a
+ * program reads them, and made printable on a terminal.
+ */
+export async function render(
+  format: "table" | "json" | "yaml" | "name",
+  shown: Shown,
+  terminal = process.stdout.isTTY === true,
+): Promise<string> {
   switch (format) {
     case "json":
-      return `${JSON.stringify(shown.value, null, 2)}\n`;
+      return `${printableJson(JSON.stringify(shown.value, null, 2))}\n`;
     case "yaml":
-      return (await import("yaml")).stringify(shown.value);
+      return renderYaml(shown.value);
     case "name":
-      return shown.names.map((name) => `${name}\n`).join("");
+      return shown.names.map((name) => `${terminal ? printable(name) : name}\n`).join("");
     case "table":
       return shown.table();
   }
+}
+
+/** Quoted where a character needs an escape: the plain scalars of YAML have none. */
+async function renderYaml(value: unknown): Promise<string> {
+  const { stringify } = await import("yaml");
+  const plain = stringify(value);
+  return plain === printableJson(plain)
+    ? plain
+    : printableJson(stringify(value, { defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "PLAIN" }));
 }

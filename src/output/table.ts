@@ -1,4 +1,6 @@
 /** Plain tables for people: columns parted by two spaces, numbers to the right, nothing that a shell would trip over. */
+import { printable } from "../printable.ts";
+
 export type Cell = string | number | bigint | null;
 
 /** A header line and one line per row; null shows as "-". Columns whose cells are all numbers are right-aligned. */
@@ -11,14 +13,20 @@ export function formatTable(headers: readonly string[], rows: readonly (readonly
   return `${[headers, ...texts].map(line).join("\n")}\n`;
 }
 
+/** One line per fact, `Name  value`; null is left out, its name still counts for the width. */
+export function formatFacts(facts: readonly (readonly [name: string, value: Cell])[]): string {
+  const width = Math.max(...facts.map(([name]) => name.length));
+  const shown = facts.filter(([, value]) => value !== null);
+  return shown.map(([name, value]) => `${name.padEnd(width)}  ${cellText(value)}\n`).join("");
+}
+
 function isNumeric(cell: Cell | undefined): boolean {
   return cell === null || typeof cell === "number" || typeof cell === "bigint";
 }
 
 function cellText(cell: Cell): string {
   // A line break or escape sequence in a name must not break the table or the terminal.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced.
-  return cell === null ? "-" : String(cell).replace(/[\u0000-\u001f\u007f-\u009f]/g, "\ufffd");
+  return cell === null ? "-" : printable(String(cell));
 }
 
 /** 1536 → "1.5 KiB". */

@@ -143,6 +143,7 @@ test("tables align, numbers to the right, control characters harmless", () => {
     ["topic", 1234],
     ["x", null],
   ] as const;
-  expect(formatTable(["NAME", "LAG"], rows)).toBe("NAME    LAG\na\ufffdb       5\ntopic  1234\nx         -\n");
+  // An escape says which character it was; the replacement character that stood here did not.
+  expect(formatTable(["NAME", "LAG"], rows)).toBe("NAME    LAG\na\\nb      5\ntopic  1234\nx         -\n");
   expect(formatTable(["NAME"], [])).toBe("NAME\n");
 });

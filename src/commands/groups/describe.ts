@@ -3,7 +3,8 @@ import { connectionFlags } from "../../config/flags.ts";
 import { exitCodes } from "../../errors.ts";
 import type { KafkaClient } from "../../kafka/cluster/client.ts";
 import { outputFlag, render } from "../../output/data.ts";
-import { formatTable } from "../../output/table.ts";
+import { formatFacts, formatTable } from "../../output/table.ts";
+import { complain } from "../complain.ts";
 import { defineCommand } from "../define.ts";
 import { withClient } from "../with-client.ts";
 
@@ -20,7 +21,7 @@ export default defineCommand({
       for (const name of new Set(words)) {
         const group = await describe(client, name);
         if (group.state === "Dead" && group.partitions.length === 0) {
-          process.stderr.write(`logagent: no such group "${name}"; \`logagent groups list\` shows what there is\n`);
+          complain(`no such group "${name}"; \`logagent groups list\` shows what there is`);
           code = exitCodes.BROKER_REFUSED;
         } else {
           shown.push(group);
@@ -53,13 +54,13 @@ async function describe(client: KafkaClient, group: string) {
 }
 
 function asText(group: Description): string {
-  const head = [
-    `Group     ${group.group}`,
-    `State     ${group.state}`,
-    ...(group.protocol ? [`Protocol  ${group.protocol}`] : []),
-    `Members   ${group.members}`,
-    `Lag       ${group.lag}`,
-  ];
+  const head = formatFacts([
+    ["Group", group.group],
+    ["State", group.state],
+    ["Protocol", group.protocol || null],
+    ["Members", group.members],
+    ["Lag", group.lag],
+  ]);
   const rows = group.partitions.map((p) => [p.topic, p.partition, p.committed, p.end, p.lag, p.clientId, p.host]);
-  return `${head.join("\n")}\n\n${formatTable(["TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "CLIENT", "HOST"], rows)}`;
+  return `${head}\n${formatTable(["TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "CLIENT", "HOST"], rows)}`;
 }

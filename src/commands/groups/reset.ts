@@ -6,6 +6,7 @@ import type { KafkaClient } from "../../kafka/cluster/client.ts";
 import type { OffsetRange } from "../../kafka/consumer/offset-range.ts";
 import { outputFlag, render } from "../../output/data.ts";
 import { formatTable } from "../../output/table.ts";
+import { complain } from "../complain.ts";
 import { defineCommand } from "../define.ts";
 import { kafkaExitCode, kafkaFailure } from "../kafka-exit-code.ts";
 import { withClient } from "../with-client.ts";
@@ -63,7 +64,7 @@ export default defineCommand({
           names: [],
         }),
       );
-      if (!flags.execute) process.stderr.write("logagent: nothing was changed; give --execute to do it\n");
+      if (!flags.execute) complain("nothing was changed; give --execute to do it");
       return Math.max(0, ...[...results.values()].filter((code) => code !== 0).map(kafkaExitCode));
     });
   },

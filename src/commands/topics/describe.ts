@@ -4,7 +4,8 @@ import { connectionFlags } from "../../config/flags.ts";
 import { checkTopicName } from "../../config/topic-name.ts";
 import type { KafkaClient, TopicMetadata } from "../../kafka/cluster/client.ts";
 import { outputFlag, render } from "../../output/data.ts";
-import { formatTable, humanBytes } from "../../output/table.ts";
+import { formatFacts, formatTable, humanBytes } from "../../output/table.ts";
+import { complain } from "../complain.ts";
 import { defineCommand } from "../define.ts";
 import { kafkaExitCode, kafkaFailure } from "../kafka-exit-code.ts";
 import { withClient } from "../with-client.ts";
@@ -51,8 +52,8 @@ export default defineCommand({
       );
       const missing = topics.filter(({ errorCode }) => errorCode !== 0);
       for (const { name, errorCode } of missing) {
-        process.stderr.write(
-          `logagent: describing topic "${name}": ${kafkaFailure(errorCode)}; \`logagent topics list\` shows what there is\n`,
+        complain(
+          `describing topic "${name}": ${kafkaFailure(errorCode)}; \`logagent topics list\` shows what there is`,
         );
       }
       return missing.length === 0 ? 0 : Math.max(...missing.map(({ errorCode }) => kafkaExitCode(errorCode)));
@@ -117,13 +118,13 @@ async function describe(client: KafkaClient, nodes: readonly number[], topic: To
 }
 
 function asText(topic: Description): string {
-  const head = [
-    `Topic        ${topic.topic}${topic.internal ? " (internal)" : ""}`,
-    `Partitions   ${topic.partitionCount}`,
-    `Replication  ${topic.replication}`,
-    `Messages     ${topic.messages ?? "unknown"}`,
-    `Size         ${topic.bytes === null ? "unknown" : humanBytes(topic.bytes)}`,
-  ];
+  const head = formatFacts([
+    ["Topic", `${topic.topic}${topic.internal ? " (internal)" : ""}`],
+    ["Partitions", topic.partitionCount],
+    ["Replication", topic.replication],
+    ["Messages", topic.messages ?? "unknown"],
+    ["Size", topic.bytes === null ? "unknown" : humanBytes(topic.bytes)],
+  ]);
   const partitions = formatTable(
     ["PARTITION", "LEADER", "REPLICAS", "ISR", "START", "END", "MESSAGES", "SIZE"],
     topic.partitions.map((p) => [
@@ -141,7 +142,7 @@ function asText(topic: Description): string {
     ["CONFIG", "VALUE", "SOURCE"],
     topic.configs.map(({ name, value, source }) => [name, value, source]),
   );
-  return `${head.join("\n")}\n\n${partitions}\n${configs}`;
+  return `${head}\n${partitions}\n${configs}`;
 }
 
 /** Null when one of them is unknown. */

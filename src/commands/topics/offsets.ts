@@ -4,6 +4,7 @@ import { checkTopicName } from "../../config/topic-name.ts";
 import { LogagentError } from "../../errors.ts";
 import { outputFlag, render } from "../../output/data.ts";
 import { formatTable } from "../../output/table.ts";
+import { complain } from "../complain.ts";
 import { defineCommand } from "../define.ts";
 import { kafkaExitCode, kafkaFailure } from "../kafka-exit-code.ts";
 import { withClient } from "../with-client.ts";
@@ -60,8 +61,7 @@ export default defineCommand({
         }),
       );
       const missing = topics.filter(({ errorCode }) => errorCode !== 0);
-      for (const { name, errorCode } of missing)
-        process.stderr.write(`logagent: topic "${name}": ${kafkaFailure(errorCode)}\n`);
+      for (const { name, errorCode } of missing) complain(`topic "${name}": ${kafkaFailure(errorCode)}`);
       return missing.length === 0 ? 0 : Math.max(...missing.map(({ errorCode }) => kafkaExitCode(errorCode)));
     });
   },
