@@ -12,6 +12,7 @@ export default defineGroup({
     topics: { description: "List, describe, create, alter and delete topics", load: () => import("./topics.ts") },
     groups: { description: "Consumer groups: lag, reset, delete", load: () => import("./groups.ts") },
     check: { description: "Validate a config file", load: () => import("./check.ts") },
+    config: { description: "Example, resolved form and schema of the config file", load: () => import("./config.ts") },
     status: { description: "Show position, size and lag of the followed files", load: () => import("./status.ts") },
     completion: { description: "Print shell completion", load: () => import("./completion.ts") },
   },

@@ -113,7 +113,11 @@ function saslOptions(flags: ConnectionFlags, env: Env, attempt: Attempt): SaslOp
 
 function secretOf(flag: string, file: string | undefined, env: Env, variable: string): string {
   // The file wins: a flag is more deliberate than an inherited environment.
-  if (file) return readText(flag, file).replace(/\r?\n$/, "");
+  if (file) {
+    const secret = readText(flag, file).replace(/\r?\n$/, "");
+    if (secret !== "") return secret;
+    throw new LogagentError("USAGE", `reading ${flag} "${file}": the file is empty`);
+  }
   const value = env[variable];
   if (value) return value;
   throw new LogagentError("USAGE", `SASL needs a secret: give ${flag} or set ${variable}`);

@@ -8,6 +8,7 @@
  */
 import { readFileSync } from "node:fs";
 import * as v from "valibot";
+import { expand } from "./expand.ts";
 import { fieldSchema } from "./field-schema.ts";
 import { type Flags, flagName } from "./flag.ts";
 import { connectionFlags, logFlags, producerFlags } from "./flags.ts";
@@ -19,43 +20,56 @@ import { parseYaml } from "./yaml.ts";
 
 type Values = Record<string, unknown>;
 
-/** What the file says, each value parsed as the flag of its name (camelCase keys). Wrong values are left out. */
+/** What the file says, variables replaced, each value parsed as the flag of its name (camelCase keys). Wrong values are left out. */
 export interface ConfigFile {
+  /** As it was named. */
+  path: string;
   /** Of connection, producer and the top level. */
   settings: Values;
   defaults: Values;
   inputs: Map<string, { paths: string[]; settings: Values }>;
   problems: Problem[];
+  /** Values that a comment without a space behind its # follows: perhaps the rest of the value. */
+  comments: readonly { path: readonly string[]; text: string }[];
   /** Line of a key, or of its nearest existing parent; null for an empty file. */
   lineOf(path: readonly string[]): number | null;
 }
 
-const { delivery, ...producerSection } = producerFlags;
-const connectionSection = Object.fromEntries(
+const { delivery, ...producerRest } = producerFlags;
+
+/** The flags that are keys of the section `producer`. */
+export const producerSection: Flags = producerRest;
+/** Of `connection`. */
+export const connectionSection = Object.fromEntries(
   Object.entries(connectionFlags).filter(([key]) => !Object.hasOwn(logFlags, key)),
 ) as Flags;
-const agentSection: Flags = { delivery, ...agentFlags };
+/** Of the top level. */
+export const agentSection: Flags = { delivery, ...agentFlags };
 const sections = ["connection", "producer", "defaults", "inputs"];
 
-/** `text`: the file's content when it was read already. A file that cannot be read is a problem like any other. */
-export function readConfigFile(file: string, text?: string): ConfigFile {
+/** Variables come from `env`. A file that cannot be read is a problem like any other. */
+export function readConfigFile(file: string, env: Record<string, string | undefined>): ConfigFile {
   const problems: Problem[] = [];
-  let content = text ?? "";
+  let content = "";
   try {
-    content = text ?? readFileSync(file, "utf8");
+    content = readFileSync(file, "utf8");
   } catch (error) {
     problems.push({ file, line: null, where: "", message: `cannot be read: ${(error as Error).message}` });
   }
-  const { value, lineOf } = parseYaml(content, (line, message) => problems.push({ file, line, where: "", message }));
+  const { value, lineOf, comments } = parseYaml(content, (line, message) =>
+    problems.push({ file, line, where: "", message }),
+  );
   const problem = (path: readonly string[], message: string) =>
     problems.push({ file, line: lineOf(path), where: path.join("."), message });
-  const result: ConfigFile = { settings: {}, defaults: {}, inputs: new Map(), problems, lineOf };
+  const result: ConfigFile = { path: file, settings: {}, defaults: {}, inputs: new Map(), problems, comments, lineOf };
   if (problems.length > 0) return result;
 
-  const root = asMap(value ?? {}, [], problem);
-  for (const key of Object.keys(root)) {
-    if (!sections.includes(key) && !keysOf(agentSection).includes(key))
-      unknown([], key, [...sections, ...keysOf(agentSection)], problem);
+  const root = asMap(expand(value ?? {}, env, problem), [], problem);
+  const ownKeys = [...sections, ...keysOf(agentSection)];
+  for (const key of Object.keys(root).filter((key) => !ownKeys.includes(key))) {
+    const home = homeOf(key);
+    if (home === null) unknown([], key, ownKeys, problem);
+    else problem([key], `does not stand at the top level; it belongs ${home}`);
   }
   result.settings = {
     ...section(root.connection, ["connection"], connectionSection, problem),
@@ -63,10 +77,24 @@ export function readConfigFile(file: string, text?: string): ConfigFile {
     ...section(pick(root, keysOf(agentSection)), [], agentSection, problem),
   };
   result.defaults = section(root.defaults, ["defaults"], inputFlags, problem);
+  if (Array.isArray(root.inputs)) {
+    const shape =
+      "is a mapping of names to inputs, not a list; write `inputs:` and below it `web: { paths: /var/log/web.log, topic: web }`";
+    problem(["inputs"], shape);
+    return result;
+  }
   for (const [name, value] of Object.entries(asMap(root.inputs ?? {}, ["inputs"], problem))) {
     result.inputs.set(name, input(value, ["inputs", name], problem));
   }
   return result;
+}
+
+/** Where a key that is unknown at the top level belongs; null: nowhere. */
+function homeOf(key: string): string | null {
+  if (keysOf(inputFlags).includes(key) || key === "paths")
+    return key === "paths" ? "in an input" : "in an input or in `defaults`";
+  if (keysOf(connectionSection).includes(key)) return "in `connection`";
+  return keysOf(producerSection).includes(key) ? "in `producer`" : null;
 }
 
 type Report = (path: readonly string[], message: string) => void;

@@ -1,13 +1,14 @@
 /** Flags > environment > file > defaults → one `AgentConfig`. Pure apart from reading the files that are named. */
 import { statSync } from "node:fs";
 import { defaultStatePath } from "../state/default-path.ts";
+import { advise } from "./advice.ts";
 import { type ConnectionFlags, resolveConnection } from "./connection.ts";
 import { type ConfigFile, fileKey, readConfigFile } from "./file.ts";
 import { type Flags, type FlagValues, flagName } from "./flag.ts";
 import { connectionFlags, producerFlags } from "./flags.ts";
 import { type InputSettings, resolveInput } from "./input.ts";
 import { inputFlags } from "./input-flags.ts";
-import { ConfigError, type Problem } from "./problems.ts";
+import { ConfigError, type Problem, problemText } from "./problems.ts";
 import { agentFlags, runFlags, type tailFlags } from "./tail-flags.ts";
 import type { AgentConfig, InputConfig, ProducerConfig } from "./types.ts";
 
@@ -30,7 +31,7 @@ export function loadAgentConfig(
 ): AgentConfig {
   const { given, words } = args;
   const configFile = given.config ?? null;
-  const file = configFile === null ? null : readConfigFile(configFile);
+  const file = configFile === null ? null : readConfigFile(configFile, env);
   const problems: Problem[] = [...(file?.problems ?? [])];
   const settings = { ...file?.settings, ...given } as Partial<TailSettings>;
   const problem = (key: string, message: string, path: readonly string[] = []) =>
@@ -67,6 +68,7 @@ export function loadAgentConfig(
     newDestination: settings.newDestination ?? false,
     metricsListen: settings.metricsListen ?? null,
     configFile,
+    warnings: file === null ? [] : advise(file, env).map(problemText),
     inputs,
   };
   if (problems.length > 0) throw new ConfigError(file === null ? "USAGE" : "CONFIG", problems);
@@ -106,7 +108,7 @@ function fileInputs(file: ConfigFile, given: Partial<TailSettings>, once: boolea
 }
 
 /** Later layers win; a layer that says how partitions are chosen ends what an earlier one said about it. */
-function layered(layers: readonly Record<string, unknown>[]): Record<string, unknown> {
+export function layered(layers: readonly Record<string, unknown>[]): Record<string, unknown> {
   const result: Record<string, unknown> = {};
   for (const layer of layers) {
     if (layer.partition !== undefined) delete result.partitioner;
@@ -131,6 +133,11 @@ function checkCombinations(settings: Partial<TailSettings>, inputs: readonly Inp
   if (settings.compressionLevel !== undefined && (settings.compression ?? "none") === "none") {
     problem("compressionLevel", "a compression level needs a compression");
   }
+  const levels = compressionLevels[settings.compression ?? "none"];
+  const level = settings.compressionLevel;
+  if (level !== undefined && levels !== undefined && !(level >= levels[0] && level <= levels[1])) {
+    problem("compressionLevel", `${settings.compression} has the levels ${levels[0]} to ${levels[1]}; got ${level}`);
+  }
   const batch = settings.batchSize ?? producerFlags.batchSize.default;
   const memory = settings.bufferMemory ?? producerFlags.bufferMemory.default;
   if (batch > memory)
@@ -141,6 +148,9 @@ function checkCombinations(settings: Partial<TailSettings>, inputs: readonly Inp
   const port = settings.metricsListen === undefined ? 0 : Number(/^\S+:(\d+)$/.exec(settings.metricsListen)?.[1]);
   if (!(port <= 65_535)) problem("metricsListen", `must be HOST:PORT; got "${settings.metricsListen}"`);
 }
+
+/** Lowest and highest level of the codecs that have one. */
+const compressionLevels: Partial<Record<string, readonly [number, number]>> = { gzip: [1, 9], zstd: [1, 22] };
 
 /** A path that cannot be asked about (EACCES, a name that is too long) is not known to be a FIFO; following it says more. */
 function isFifo(path: string): boolean {

@@ -58,5 +58,7 @@ export interface AgentConfig {
   metricsListen: string | null;
   /** The file the configuration came from, watched for changes; null when it came from flags alone. */
   configFile: string | null;
+  /** What the file says and surely does not mean, a sentence each. */
+  warnings: readonly string[];
   inputs: readonly InputConfig[];
 }

@@ -3,6 +3,7 @@ import {
   type Document,
   isAlias,
   isMap,
+  isPair,
   isScalar,
   LineCounter,
   type Node,
@@ -17,6 +18,8 @@ export interface Yaml {
   value: unknown;
   /** Line of a key, or of its nearest existing parent; null for an empty text. */
   lineOf(path: readonly string[]): number | null;
+  /** Scalars with a comment behind them whose # no space follows, with the keys that lead there. */
+  comments: { path: string[]; text: string }[];
 }
 
 /** `problem` is told everything that is wrong, each with its line from 1 (null: none is to blame). */
@@ -24,7 +27,7 @@ export function parseYaml(text: string, problem: (line: number | null, message: 
   const foreign = encodingProblem(text);
   if (foreign !== null) {
     problem(null, foreign);
-    return { value: undefined, lineOf: () => null };
+    return { value: undefined, lineOf: () => null, comments: [] };
   }
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false, logLevel: "error" });
@@ -47,13 +50,13 @@ export function parseYaml(text: string, problem: (line: number | null, message: 
     for (const { offset, message } of [...aliasProblems(document), ...mergeProblems(document)])
       tell(lineAt(offset), message);
   }
-  if (wrong > 0) return { value: undefined, lineOf };
+  if (wrong > 0) return { value: undefined, lineOf, comments: [] };
   try {
-    return { value: document.toJS(), lineOf };
+    return { value: document.toJS(), lineOf, comments: tightComments(document) };
   } catch (error) {
     // Aliases that multiply, and whatever else the library finds only here.
     tell(null, `not valid YAML: ${(error as Error).message}`);
-    return { value: undefined, lineOf };
+    return { value: undefined, lineOf, comments: [] };
   }
 }
 
@@ -122,6 +125,19 @@ function mergeProblems(document: Document): At[] {
       const message =
         '"<<" merges other mappings into this one (an alias like *defaults, or a list of them); for a key of that name write "<<" in quotes';
       found.push({ offset: (pair.key as Node).range?.[0] ?? 0, message });
+    },
+  });
+  return found;
+}
+
+function tightComments(document: Document): Yaml["comments"] {
+  const found: Yaml["comments"] = [];
+  visit(document, {
+    Scalar(_, node, ancestors) {
+      const text = node.comment?.split("\n")[0];
+      if (node.type !== "PLAIN" || !text || /^\s/.test(text)) return;
+      const path = ancestors.flatMap((one) => (isPair(one) && isScalar(one.key) ? [String(one.key.value)] : []));
+      found.push({ path, text: `#${text}` });
     },
   });
   return found;

@@ -12,6 +12,7 @@ import { Destination } from "./checkpoint/destination.ts";
 import { Ledger } from "./checkpoint/dirty-files.ts";
 import { Positions } from "./checkpoint/positions.ts";
 import type { Delivery } from "./delivery/delivery.ts";
+import { fixedChanges } from "./fixed-settings.ts";
 import type { CreateTailer } from "./inputs/input.ts";
 import { sayAbsent } from "./inputs/missing-paths.ts";
 import { Inputs } from "./inputs/supervisor.ts";
@@ -99,9 +100,9 @@ export class Agent {
   async reload(config: AgentConfig): Promise<void> {
     const { log, metrics } = this.options;
     if (!config.newDestination) this.destination.check(config.inputs);
-    const rest = ({ inputs: _, ...others }: AgentConfig) => JSON.stringify(others);
-    if (rest(config) !== rest(this.config)) {
-      log.warn("only changes of inputs take effect while the agent runs; restart it for the others");
+    const fixed = fixedChanges(this.config, config);
+    if (fixed.length > 0) {
+      log.warn(`only changes of inputs take effect while the agent runs; restart it for ${fixed.join(", ")}`);
     }
     this.config = { ...this.config, inputs: config.inputs };
     await this.inputs?.apply(config.inputs);

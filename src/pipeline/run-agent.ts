@@ -34,6 +34,7 @@ const workingMemory = 60e6;
 
 /** `tail` with the real files, brokers and signals; the exit code. `load` reads the configuration anew. */
 export async function runAgent(config: AgentConfig, load: () => AgentConfig, log: Log): Promise<number> {
+  for (const warning of config.warnings) log.warn(warning);
   const fallBack = config.delivery === "at-least-once";
   const client = createClient(config.connection, log);
   const state = await openState({ path: config.state, log, fallBack, agentId: config.agentId, clock });
@@ -158,7 +159,9 @@ function handleSignals(
     }
     reloading = reloading.then(async () => {
       try {
-        await agent.reload(load());
+        const changed = load();
+        for (const warning of changed.warnings) log.warn(warning);
+        await agent.reload(changed);
       } catch (error) {
         // Whatever is wrong with a file, it never ends an agent at work.
         metrics.count("reloads_total", { outcome: "refused" });

@@ -35,7 +35,7 @@ describe("README", () => {
 
   const lines = [
     ...readme.matchAll(
-      /^(?:\$ )?(?:[^|\n]*\| *)?logagent ((?:tail|produce|consume|topics|groups|check|status|completion)\b[^\n|#]*)/gm,
+      /^(?:\$ )?(?:[^|\n]*\| *)?logagent ((?:tail|produce|consume|topics|groups|check|config|status|completion)\b[^\n|#]*)/gm,
     ),
   ];
 

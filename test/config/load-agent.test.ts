@@ -238,7 +238,7 @@ inputs:
 
   test.each([
     ["", "no inputs are given"],
-    ["inputs: [a]", "inputs: must be a mapping"],
+    ["inputs: [a]", "inputs: is a mapping of names to inputs, not a list"],
     ["inputs:\n  a: [", "not valid YAML"],
     ["inputs: { a: /x }\ninputs: { b: /y }", "not valid YAML: the key inputs is there a second time"],
     ["- a", "must be a mapping of keys to values"],

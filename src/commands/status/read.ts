@@ -37,7 +37,7 @@ export interface AgentStatus {
 
 /** Flag, else the config file's, else the default. */
 export function statePath(flag: string | undefined, configFile: string | undefined): string {
-  const configured = configFile === undefined ? undefined : readConfigFile(configFile).settings.state;
+  const configured = configFile === undefined ? undefined : readConfigFile(configFile, process.env).settings.state;
   return flag ?? (typeof configured === "string" ? configured : defaultStatePath());
 }
 
