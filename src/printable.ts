@@ -48,7 +48,7 @@ function unicode(code: number): string {
 }
 
 /** Bytes of the UTF-8 character that begins at `at`; 0 when none does. */
-function sequenceLength(bytes: Uint8Array, at: number): number {
+export function sequenceLength(bytes: Uint8Array, at: number): number {
   const first = bytes[at]!;
   const length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
   if (length < 2) return length;

@@ -71,6 +71,15 @@ export const inputFlags = {
     group: "Files",
     description: "Leave out files that match",
   },
+  followLinks: {
+    type: "choice",
+    options: ["safe", "all", "none"],
+    default: "safe",
+    env: "LOGAGENT_FOLLOW_LINKS",
+    group: "Files",
+    description:
+      "Symbolic links inside a glob: safe follows those that root or the agent's user made, and others to files of the link's owner",
+  },
   noReopen: {
     type: "boolean",
     env: "LOGAGENT_NO_REOPEN",

@@ -52,6 +52,7 @@ function tailOptions(
     input,
     paths,
     exclude: settings.ignore ?? [],
+    followLinks: settings.followLinks ?? inputFlags.followLinks.default,
     from: settings.from === undefined ? (once ? "beginning" : "end") : startPosition(settings.from, problem),
     once,
     reopen: !settings.noReopen,

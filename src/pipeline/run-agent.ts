@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
 import type { AgentConfig } from "../config/types.ts";
 import { messageOf } from "../errors.ts";
 import { ensureTopic } from "../kafka/admin/topics.ts";
@@ -42,7 +43,7 @@ export async function runAgent(config: AgentConfig, load: () => AgentConfig, log
   metrics.set("build_info", { version, commit }, 1);
   const abort = new AbortController();
   const delivery = makeDelivery(config, client, state.journal, log, metrics, abort);
-  const env = { fs: nodeFs, clock, random };
+  const env = { fs: nodeFs, clock, random, own: [realOf(config.state)] };
   const agent = new Agent({
     config,
     linger: spacing(config),
@@ -83,6 +84,12 @@ export async function runAgent(config: AgentConfig, load: () => AgentConfig, log
     await client.close();
     await state.close();
   }
+}
+
+/** Its directory without links: that is how files are found to be the state. */
+function realOf(path: string): string {
+  const directory = dirname(resolve(path));
+  return join(nodeFs.realpath(directory) ?? directory, basename(path));
 }
 
 /** Milliseconds from one chunk to the next. Lines wait for the end of their transaction: no use in reading them at once. */

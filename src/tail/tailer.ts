@@ -2,12 +2,14 @@
 import type { FileId, Lines } from "../lines.ts";
 import type { Clock, Random } from "../runtime.ts";
 import type { FileState } from "../state/types.ts";
-import { Discovery } from "./discovery/walk.ts";
+import { Discovery, linkRule } from "./discovery/walk.ts";
 import { type Judgement, judgement } from "./files/decisions.ts";
 import { Descriptors } from "./files/descriptors.ts";
 import { FollowedFile, newKey } from "./files/file.ts";
 import { Registry, view } from "./files/registry.ts";
+import { Troubles } from "./files/troubles.ts";
 import { AwaitedMounts } from "./files/unreachable-mounts.ts";
+import { CheckedFs } from "./fs/checked-fs.ts";
 import type { Fs } from "./fs/fs.ts";
 import type { Identity } from "./identity/identity.ts";
 import { Hints } from "./poll/events.ts";
@@ -25,6 +27,8 @@ export interface TailEnv {
   fs: Fs;
   clock: Clock;
   random: Random;
+  /** Absolute paths of the agent's own state; no glob follows them or what is named for them. */
+  own?: readonly string[];
   timing?: Partial<Timing>;
   /** Tests plant defects in it and prove that they are caught. */
   judgement?: Partial<Judgement>;
@@ -48,6 +52,7 @@ class FileTailer implements Tailer, Context {
   readonly descriptors: Descriptors;
   readonly discovery: Discovery;
   readonly awaited: AwaitedMounts;
+  readonly troubles = new Troubles((...event) => this.event(...event));
   readonly timing: Timing;
   readonly judgement: Judgement;
   readonly #arrivals: Arrivals;
@@ -67,14 +72,15 @@ class FileTailer implements Tailer, Context {
 
   constructor(options: TailOptions, env: TailEnv) {
     this.options = options;
-    this.fs = env.fs;
+    const rule = linkRule(env.fs, options.paths, { follow: options.followLinks, own: env.own ?? [] });
+    this.fs = new CheckedFs(env.fs, rule);
     this.clock = env.clock;
     this.random = env.random;
     this.timing = { ...defaultTiming, ...env.timing };
     this.judgement = { ...judgement, ...env.judgement };
-    this.descriptors = new Descriptors(env.fs, options.maxOpenFiles, (file) => this.#awake(file));
-    this.discovery = new Discovery(env.fs, options.paths, options.exclude);
-    this.awaited = new AwaitedMounts(env.fs);
+    this.descriptors = new Descriptors(this.fs, options.maxOpenFiles, (file) => this.#awake(file));
+    this.discovery = new Discovery(this.fs, options.paths, options.exclude, rule);
+    this.awaited = new AwaitedMounts(this.fs);
     this.#arrivals = new Arrivals(this);
     this.#rotation = new Rotation(this, this.#arrivals);
     this.#poller = new Poller(this, this.#rotation);

@@ -1,6 +1,7 @@
 /** The seam between the tailer and the pipeline. One tailer follows the files of one input. */
 import type { FileId, Lines } from "../lines.ts";
 import type { FileState } from "../state/types.ts";
+import type { FollowLinks } from "./fs/link-rule.ts";
 
 export type StartPosition = "beginning" | "end" | number; // a number: bytes, negative from the end; moves on to the next line start
 
@@ -13,6 +14,8 @@ export interface TailOptions {
   paths: readonly string[];
   /** Globs of files left out. */
   exclude: readonly string[];
+  /** Which symbolic links inside globs are followed. */
+  followLinks: FollowLinks;
   from: StartPosition;
   /** Ends once the files of the first scan are read up to the sizes they had then. */
   once: boolean;

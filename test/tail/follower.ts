@@ -10,6 +10,7 @@ export const defaults: TailOptions = {
   input: "test",
   paths: [],
   exclude: [],
+  followLinks: "safe",
   from: "end",
   once: false,
   reopen: true,
@@ -41,22 +42,34 @@ export class Follower {
   readonly #options: TailOptions;
   readonly #fs: Fs;
   readonly #clock: Clock;
+  readonly #own: readonly string[];
 
-  constructor(options: Partial<TailOptions>, fs: Fs = nodeFs, clock: Clock = systemClock) {
+  constructor(options: Partial<TailOptions>, fs: Fs = nodeFs, clock: Clock = systemClock, own: readonly string[] = []) {
+    this.#own = own;
     this.#options = { ...defaults, ...options };
     this.#fs = fs;
     this.#clock = clock;
   }
 
-  static async start(options: Partial<TailOptions>, fs?: Fs, clock?: Clock): Promise<Follower> {
-    const follower = new Follower(options, fs, clock);
+  static async start(
+    options: Partial<TailOptions>,
+    fs?: Fs,
+    clock?: Clock,
+    own?: readonly string[],
+  ): Promise<Follower> {
+    const follower = new Follower(options, fs, clock, own);
     await follower.restart();
     return follower;
   }
 
   /** Starts a tailer with the states of the journal. */
   async restart(): Promise<void> {
-    this.tailer = createTailer(this.#options, { fs: this.#fs, clock: this.#clock, random: Math.random });
+    this.tailer = createTailer(this.#options, {
+      fs: this.#fs,
+      clock: this.#clock,
+      random: Math.random,
+      own: this.#own,
+    });
     this.tailer.onEvent((event) => this.events.push(event));
     // What a journal holds has been through JSON.
     await this.tailer.start(JSON.parse(JSON.stringify([...this.journal.values()])));

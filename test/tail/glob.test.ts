@@ -27,6 +27,9 @@ function scan(files: string[], patterns: string[], exclude: string[] = [], links
         },
         now: Date.now(),
         unlearned: 0,
+        refused(path, reason) {
+          throw new Error(`${path}: ${reason}`);
+        },
       },
       () => {},
       () => Promise.resolve(),

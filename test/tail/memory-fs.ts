@@ -1,6 +1,6 @@
 /** A file system in memory, with inodes that are given out again, a coarse clock and no surprises. */
 import type { Clock } from "../../src/runtime.ts";
-import type { DirEntry, Fs, Stat } from "../../src/tail/fs/fs.ts";
+import type { DirEntry, Fs, LinkStat, Stat } from "../../src/tail/fs/fs.ts";
 import type { Traits } from "../../src/tail/fs/mounts.ts";
 
 export interface Inode {
@@ -43,7 +43,16 @@ export class MemoryFs implements Fs {
     const inode = this.names.get(path);
     if (inode) return this.#stat(inode);
     if ([...this.names.keys()].some((name) => name.startsWith(`${path}/`))) {
-      return { kind: "directory", dev: 1, ino: BigInt(path.length), birth: 1n, size: 0, mtime: this.changed, links: 1 };
+      return {
+        kind: "directory",
+        dev: 1,
+        ino: BigInt(path.length),
+        birth: 1n,
+        size: 0,
+        mtime: this.changed,
+        links: 1,
+        uid: 0,
+      };
     }
     return null;
   }
@@ -104,8 +113,35 @@ export class MemoryFs implements Fs {
     return this.readdir(path);
   }
 
+  // There are no links.
+  lstat(path: string): LinkStat | null {
+    return this.stat(path);
+  }
+
+  async lstatLater(path: string): Promise<LinkStat | null> {
+    return this.stat(path);
+  }
+
+  readlink(): null {
+    return null;
+  }
+
+  async readlinkLater(): Promise<null> {
+    return null;
+  }
+
   realpath(path: string): string | null {
     return path;
+  }
+
+  async realpathLater(path: string): Promise<string | null> {
+    return path;
+  }
+
+  pathOf(fd: number): string | null {
+    const inode = this.#inode(fd);
+    for (const [name, one] of this.names) if (one === inode) return name;
+    return null;
   }
 
   watch(): null {
@@ -188,7 +224,7 @@ export class MemoryFs implements Fs {
   #stat(inode: Inode): Stat {
     const { ino, mtime, links } = inode;
     const birth = this.births === "kept" ? inode.birth : this.births === "none" ? 0n : ++this.#births;
-    return { kind: "file", dev: 1, ino, birth, size: inode.data.length, mtime, links };
+    return { kind: "file", dev: 1, ino, birth, size: inode.data.length, mtime, links, uid: 0 };
   }
 
   #inode(fd: number): Inode {

@@ -39,7 +39,7 @@ function walk(discovery: Discovery) {
     throw new Error(path, { cause: error });
   };
   const { found } = discovery.scan(
-    { ...errand, trouble },
+    { ...errand, trouble, refused: trouble },
     () => {},
     () => Promise.resolve(),
   );

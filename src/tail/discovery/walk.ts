@@ -1,15 +1,13 @@
 /** Finds the paths an input's patterns match: a pruned walk of its own, apart from polling. */
 
-import type { DirEntry, Fs, Stat } from "../fs/fs.ts";
+import type { DirEntry, Fs } from "../fs/fs.ts";
+import { type LinkAnswer, LinkRule, type LinkRuleOptions, type Trace } from "../fs/link-rule.ts";
 import { inside, joinPath } from "../fs/rotated-names.ts";
 import { type Found, isLog } from "./found.ts";
 import { foundBy, type Glob, hasMagic, matchName, parseGlob, pathMatcher } from "./glob.ts";
 import { RemoteFiles, type Trouble } from "./network-files.ts";
+import { drive, isStat, type Walk } from "./requests.ts";
 import { type Moment, QuietDirectories } from "./unchanged-directories.ts";
-
-/** "file": what it holds will be looked at; the others concern directories. */
-type Request = { kind: "stat" | "readdir"; path: string } | { kind: "file"; path: string; named: boolean };
-type Walk<Result = void> = Generator<Request, Result, Stat | DirEntry[] | null | Error>;
 
 /** One path or glob of an input: walked on its own, so that a server that is away holds up nothing else. */
 interface Target {
@@ -26,6 +24,10 @@ interface Target {
 interface Place {
   directory: string;
   index: number;
+  /** The same directory without links. */
+  real: string;
+  /** It is a link, and may be followed. */
+  linked: boolean;
 }
 
 /** An entry of a directory, and the segment indexes at which the walk goes on behind it. */
@@ -41,18 +43,22 @@ export interface Errand extends Moment {
   known: (path: string) => boolean;
   /** Hears of what could not be read; that is never "gone". */
   trouble: Trouble;
+  /** Hears of what is not followed because of where it leads. */
+  refused: (path: string, reason: string) => void;
 }
 
 export class Discovery {
   readonly #fs: Fs;
+  readonly #rule: LinkRule;
   readonly #targets: Target[] = [];
   readonly #excluded: (path: string) => boolean;
   readonly #included: (path: string) => boolean;
   /** Files whose server was asked and has not answered. */
   readonly #reaching = new Set<string>();
 
-  constructor(fs: Fs, paths: readonly string[], exclude: readonly string[]) {
+  constructor(fs: Fs, paths: readonly string[], exclude: readonly string[], rule = linkRule(fs, paths)) {
     this.#fs = fs;
+    this.#rule = rule;
     this.#excluded = pathMatcher(exclude);
     this.#included = foundBy(paths.filter(hasMagic));
     for (const path of paths) {
@@ -103,7 +109,7 @@ export class Discovery {
       target.quiet.begin();
       const report = (one: Found) => found.push(one);
       const files = new RemoteFiles(this.#fs, this.#reaching, errand.trouble, report);
-      const walk = this.#drive(this.#walk(target, errand, report), files, undefined);
+      const walk = drive(this.#fs, this.#walk(target, errand, report), files);
       if (walk === null && files.asked.length === 0) all.push(...found);
       else {
         target.busy = walk !== null;
@@ -130,37 +136,6 @@ export class Discovery {
     await all;
   }
 
-  #drive(walk: Walk, files: RemoteFiles, answer: Stat | DirEntry[] | null | Error | undefined): Promise<void> | null {
-    let step = walk.next(answer as Stat);
-    while (!step.done) {
-      const { kind, path } = step.value;
-      let result: Stat | DirEntry[] | null | Error;
-      try {
-        const where = kind === "file" ? path : inside(path);
-        if (this.#fs.traits(where).network) {
-          if (step.value.kind === "file") {
-            files.ask(path, step.value.named);
-            step = walk.next(null);
-            continue;
-          }
-          const later: Promise<Stat | DirEntry[] | null> =
-            kind === "stat" ? this.#fs.statLater(where) : this.#fs.readdirLater(where);
-          return later
-            .then(
-              (value) => this.#drive(walk, files, value),
-              (error) => this.#drive(walk, files, asError(error)),
-            )
-            .then(() => undefined);
-        }
-        result = kind === "readdir" ? this.#fs.readdir(path) : this.#fs.stat(path);
-      } catch (error) {
-        result = asError(error);
-      }
-      step = walk.next(result);
-    }
-    return null;
-  }
-
   *#walk(target: Target, errand: Errand, found: (found: Found) => void): Walk {
     const { glob, path: wanted, directories } = target;
     const seen = new Set<string>();
@@ -170,34 +145,68 @@ export class Discovery {
       if (errand.known(path)) return;
       const stat = yield { kind: "file", path, named };
       if (stat instanceof Error) errand.trouble(path, stat);
-      else if (stat !== null && !Array.isArray(stat) && isLog(stat, named)) found({ path, stat, named });
+      else if (isStat(stat) && isLog(stat, named)) found({ path, stat, named });
     };
     if (glob === null) {
       const slash = wanted.lastIndexOf("/");
       directories.add(slash < 0 ? "." : wanted.slice(0, slash) || "/");
       yield* report(wanted, true);
     } else {
+      const real = yield { kind: "realpath", path: glob.root };
+      if (real instanceof Error) errand.trouble(glob.root, real);
+      if (typeof real !== "string") return;
       const visited = new Set<string>();
-      const stack: Place[] = [{ directory: glob.root, index: 0 }];
+      const stack: Place[] = [{ directory: glob.root, index: 0, real, linked: true }];
       for (let next = stack.pop(); next; next = stack.pop()) {
         const steps = yield* this.#list(target, glob, next, visited, errand);
-        for (const { entry, path, indexes } of steps) {
-          for (const step of indexes) {
-            if (step === glob.segments.length) {
-              if (this.#isNew(entry, path, errand)) yield* report(path, false);
-            } else if (entry.kind === "directory" || entry.kind === "link" || entry.kind === "unknown") {
-              if (this.#excluded(path)) continue;
-              let isDirectory = entry.kind === "directory";
-              if (!isDirectory) {
-                const stat = yield { kind: "stat", path };
-                isDirectory =
-                  stat !== null && !(stat instanceof Error) && !Array.isArray(stat) && stat.kind === "directory";
-              }
-              if (isDirectory) stack.push({ directory: path, index: step });
-            }
-          }
+        for (const step of steps) {
+          const { path, indexes } = step;
+          const ends = indexes.includes(glob.segments.length) && this.#isNew(step.entry, path, errand);
+          const goesOn = mayBeDirectory(step.entry) && !this.#excluded(path);
+          const further = goesOn ? indexes.filter((index) => index !== glob.segments.length) : none;
+          if (!ends && further.length === 0) continue;
+          const real = yield* this.#follow(step, next, further.length > 0, errand);
+          if (real === null) continue;
+          if (ends) yield* report(path, false);
+          if (real.directory)
+            for (const index of further) stack.push({ directory: path, index, real: real.path, linked: real.linked });
         }
       }
+    }
+  }
+
+  /** Where an entry really is; null: it is not followed. `directory` is told only where it is asked for. */
+  *#follow(
+    { entry, path }: Step,
+    { real }: Place,
+    wanted: boolean,
+    errand: Errand,
+  ): Walk<{ path: string; directory: boolean; linked: boolean } | null> {
+    if (entry.kind !== "link" && entry.kind !== "unknown") {
+      const there = inside(real) + entry.name;
+      const refusal = this.#rule.isNamed(path) ? null : this.#rule.forbidden(path, there);
+      if (refusal !== null) errand.refused(path, refusal);
+      return refusal === null ? { path: there, directory: entry.kind === "directory", linked: false } : null;
+    }
+    const trace = yield* this.#trace(path);
+    const stat = trace === null || trace instanceof Error ? trace : yield { kind: "stat", path: trace.real };
+    if (stat instanceof Error) errand.trouble(path, stat);
+    if (trace === null || trace instanceof Error || !isStat(stat)) return null;
+    if (stat.kind === "file" || (stat.kind === "directory" && wanted)) {
+      const refusal = this.#rule.refusal(path, trace, stat);
+      if (refusal !== null) errand.refused(path, refusal);
+      if (refusal !== null) return null;
+    }
+    return { path: trace.real, directory: stat.kind === "directory", linked: trace.links.length > 0 };
+  }
+
+  *#trace(path: string): Walk<Trace | null | Error> {
+    const steps = this.#rule.trace(path);
+    for (let step = steps.next(); ; ) {
+      if (step.done) return step.value;
+      const answer = yield step.value;
+      if (answer instanceof Error) return answer;
+      step = steps.next(answer as LinkAnswer);
     }
   }
 
@@ -205,13 +214,14 @@ export class Discovery {
   *#list(
     { directories, quiet }: Target,
     glob: Glob,
-    { directory, index }: Place,
+    { directory, index, linked }: Place,
     visited: Set<string>,
     errand: Errand,
   ): Walk<Step[]> {
-    const stat = yield { kind: "stat", path: directory };
+    // What was a directory a moment ago may have become a link.
+    const stat = yield { kind: linked ? "stat" : "lstat", path: directory };
     if (stat instanceof Error) errand.trouble(directory, stat);
-    if (stat === null || stat instanceof Error || Array.isArray(stat) || stat.kind !== "directory") return [];
+    if (!isStat(stat) || stat.kind !== "directory") return [];
     if (glob.segments.includes("**")) {
       const itself = `${stat.dev}:${stat.ino}:${index}`;
       if (visited.has(itself)) return []; // a loop, or a second way to the same directory
@@ -248,7 +258,22 @@ export class Discovery {
   }
 }
 
+/** The rule of links for these paths and globs; `options` as it is by default. */
+export function linkRule(
+  fs: Fs,
+  paths: readonly string[],
+  options: Partial<Pick<LinkRuleOptions, "follow" | "own" | "uid">> = {},
+): LinkRule {
+  const named = paths.filter((path) => !hasMagic(path));
+  const roots = paths.filter(hasMagic).flatMap((path) => parseGlob(path).map(({ root }) => root));
+  return new LinkRule(fs, { follow: "safe", own: [], uid: process.getuid?.() ?? 0, ...options, named, roots });
+}
+
 const none: readonly number[] = [];
+
+function mayBeDirectory({ kind }: DirEntry): boolean {
+  return kind === "directory" || kind === "link" || kind === "unknown";
+}
 
 /** The segment indexes at which a walk goes on behind `name`; the number of segments: the name itself is a match. */
 function matches(glob: Glob, index: number, name: string): readonly number[] {
@@ -258,8 +283,4 @@ function matches(glob: Glob, index: number, name: string): readonly number[] {
   if (index + 1 === glob.segments.length) steps.push(index + 1);
   else steps.push(...matches(glob, index + 1, name));
   return [...new Set(steps)];
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

@@ -3,14 +3,17 @@ import {
   closeSync,
   constants,
   fstatSync,
+  lstatSync,
   openSync,
   readdirSync,
+  readlinkSync,
   readSync,
   realpathSync,
   type Stats,
   statSync,
   watch,
 } from "node:fs";
+import { decodePath, encodePath } from "../../path-text.ts";
 import { CallThreads, type RawStat } from "./io-threads.ts";
 import { mountTraits, type Traits } from "./mounts.ts";
 
@@ -27,7 +30,12 @@ export interface Stat {
   mtime: number;
   /** Names the file has; 0: deleted while open. */
   links: number;
+  /** User id of the owner. */
+  uid: number;
 }
+
+/** What a name itself is: of a symbolic link not what it leads to. */
+export type LinkStat = Omit<Stat, "kind"> & { kind: FileKind | "link" };
 
 export interface DirEntry {
   name: string;
@@ -41,9 +49,9 @@ export interface Fs {
   /** The same without blocking anything else: for file systems whose server may be away. */
   statLater(path: string): Promise<Stat | null>;
   fstat(fd: number): Stat;
-  /** Opens for reading, never blocks. */
-  open(path: string): number | null;
-  openLater(path: string): Promise<{ fd: number; stat: Stat } | null>;
+  /** Opens for reading, never blocks. `direct`: the name itself; where it is a symbolic link that is the error ELOOP. */
+  open(path: string, direct?: boolean): number | null;
+  openLater(path: string, direct?: boolean): Promise<{ fd: number; stat: Stat } | null>;
   close(fd: number): void;
   /** Reads at `position` (null: the next bytes of a FIFO); 0 at the end, -1 when a FIFO has nothing now. */
   read(fd: number, target: Uint8Array, offset: number, length: number, position: number | null): number;
@@ -51,7 +59,16 @@ export interface Fs {
   readLater(path: string, fd: number, length: number, position: number): Promise<Uint8Array>;
   readdir(path: string): DirEntry[] | null;
   readdirLater(path: string): Promise<DirEntry[] | null>;
+  lstat(path: string): LinkStat | null;
+  lstatLater(path: string): Promise<LinkStat | null>;
+  /** What a symbolic link says. */
+  readlink(path: string): string | null;
+  readlinkLater(path: string): Promise<string | null>;
+  /** Absolute and without links; null where it leads nowhere. */
   realpath(path: string): string | null;
+  realpathLater(path: string): Promise<string | null>;
+  /** The real path of an open file, without asking its server; null where the system does not tell. */
+  pathOf(fd: number): string | null;
   /**
    * Events of a directory's entries, or null where they are not to be had. `content`: only the content of the entry
    * changed, it did not come, go or get another name.
@@ -62,32 +79,23 @@ export interface Fs {
 
 export const nodeFs: Fs = {
   stat(path) {
-    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+    const stat = statSync(encodePath(path), { bigint: true, throwIfNoEntry: false });
     return stat ? convert(stat) : null;
   },
-  async statLater(path) {
-    try {
-      return convert(await threadsOf(path).call("stat", path));
-    } catch (error) {
-      return nullIfMissing(error);
-    }
-  },
+  statLater: (path) => orNull(async () => convert(await threadsOf(path).call("stat", encodePath(path)))),
   fstat: (fd) => convert(fstatSync(fd, { bigint: true })),
-  open(path) {
+  open(path, direct = false) {
     try {
-      return openSync(path, openFlags);
+      return openSync(encodePath(path), direct ? directFlags : openFlags);
     } catch (error) {
       return nullIfMissing(error);
     }
   },
-  async openLater(path) {
-    try {
-      const { fd, stat } = await threadsOf(path).call("open", path, openFlags);
+  openLater: (path, direct = false) =>
+    orNull(async () => {
+      const { fd, stat } = await threadsOf(path).call("open", encodePath(path), direct ? directFlags : openFlags);
       return { fd, stat: convert(stat) };
-    } catch (error) {
-      return nullIfMissing(error);
-    }
-  },
+    }),
   close: (fd) => closeSync(fd),
   read(fd, target, offset, length, position) {
     if (position !== null) return readSync(fd, target, offset, length, position);
@@ -101,28 +109,50 @@ export const nodeFs: Fs = {
   readLater: (path, fd, length, position) => threadsOf(path).call("read", fd, length, position),
   readdir(path) {
     try {
-      return readdirSync(path, { withFileTypes: true }).map(entry);
+      const entries = readdirSync(encodePath(path), { withFileTypes: true }).map(entry);
+      return entries.some(({ name }) => name.includes("\ufffd")) ? readdirBytes(path) : entries;
     } catch (error) {
       return nullIfMissing(error);
     }
   },
-  async readdirLater(path) {
+  readdirLater: (path) =>
+    orNull(async () => {
+      const entries = await threadsOf(path).call("readdir", encodePath(path));
+      return entries.map(({ name, kind }) => ({ name: typeof name === "string" ? name : decodePath(name), kind }));
+    }),
+  lstat(path) {
+    const stat = lstatSync(encodePath(path), { bigint: true, throwIfNoEntry: false });
+    return stat ? convertLink(stat) : null;
+  },
+  lstatLater: (path) => orNull(async () => convertLink(await threadsOf(path).call("lstat", encodePath(path)))),
+  readlink(path) {
     try {
-      return await threadsOf(path).call("readdir", path);
+      return decodePath(readlinkSync(encodePath(path), "buffer"));
     } catch (error) {
       return nullIfMissing(error);
     }
   },
+  readlinkLater: (path) => orNull(async () => decodePath(await threadsOf(path).call("readlink", encodePath(path)))),
   realpath(path) {
     try {
-      return realpathSync(path);
+      return decodePath(realpathSync.native(encodePath(path), "buffer"));
     } catch (error) {
       return nullIfMissing(error);
+    }
+  },
+  realpathLater: (path) => orNull(async () => decodePath(await threadsOf(path).call("realpath", encodePath(path)))),
+  pathOf(fd) {
+    try {
+      return decodePath(readlinkSync(`/proc/self/fd/${fd}`, "buffer"));
+    } catch {
+      return null;
     }
   },
   watch(directory, f) {
     try {
-      const watcher = watch(directory, { persistent: false }, (event, name) => f(name, event === "change"));
+      const watcher = watch(encodePath(directory), { persistent: false }, (event, name) =>
+        f(name?.includes("\ufffd") ? null : name, event === "change"),
+      );
       watcher.on("error", () => f(null));
       return () => watcher.close();
     } catch {
@@ -133,6 +163,7 @@ export const nodeFs: Fs = {
 };
 
 const openFlags = constants.O_RDONLY | constants.O_NONBLOCK | (constants.O_NOCTTY ?? 0);
+const directFlags = openFlags | (constants.O_NOFOLLOW ?? 0);
 const threads = new Map<string, CallThreads>();
 
 /** Each mount has threads of its own: a server that is away holds up only what is on it. */
@@ -157,6 +188,14 @@ export function isScarce(error: unknown): boolean {
   return code === "EMFILE" || code === "ENFILE";
 }
 
+async function orNull<T>(call: () => Promise<T>): Promise<T | null> {
+  try {
+    return await call();
+  } catch (error) {
+    return nullIfMissing(error);
+  }
+}
+
 function nullIfMissing(error: unknown): null {
   const code = errorCode(error);
   if (code === "ENOENT" || code === "ENOTDIR") return null;
@@ -178,7 +217,19 @@ function convert(stat: RawStat): Stat {
     size: Number(stat.size),
     mtime: Number(stat.mtimeNs) / 1e6,
     links: Number(stat.nlink),
+    uid: Number(stat.uid),
   };
+}
+
+function convertLink(raw: RawStat): LinkStat {
+  const stat = convert(raw);
+  return (Number(raw.mode) & constants.S_IFMT) === constants.S_IFLNK ? { ...stat, kind: "link" } : stat;
+}
+
+/** Some names are not UTF-8, and entries with types have only text. */
+function readdirBytes(path: string): DirEntry[] {
+  const names = readdirSync(encodePath(path), { encoding: "buffer" });
+  return names.map((name) => ({ name: decodePath(name), kind: "unknown" }));
 }
 
 type Kinds = Pick<Stats, "isFile" | "isDirectory" | "isFIFO">;

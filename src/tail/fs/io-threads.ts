@@ -8,13 +8,21 @@ import { Worker } from "node:worker_threads";
 const source = `
 const { parentPort } = require("node:worker_threads");
 const fs = require("node:fs");
-const fields = ({ mode, dev, ino, birthtimeNs, size, mtimeNs, nlink }) => ({ mode, dev, ino, birthtimeNs, size, mtimeNs, nlink });
+const fields = ({ mode, dev, ino, birthtimeNs, size, mtimeNs, nlink, uid }) => ({ mode, dev, ino, birthtimeNs, size, mtimeNs, nlink, uid });
+const asPath = (path) => typeof path === "string" ? path : Buffer.from(path);
 const kind = (entry) => entry.isSymbolicLink() ? "link" : entry.isFile() ? "file" : entry.isDirectory() ? "directory" : entry.isFIFO() ? "fifo" : "unknown";
 const calls = {
-  stat: (path) => fields(fs.statSync(path, { bigint: true })),
-  readdir: (path) => fs.readdirSync(path, { withFileTypes: true }).map((entry) => ({ name: entry.name, kind: kind(entry) })),
+  stat: (path) => fields(fs.statSync(asPath(path), { bigint: true })),
+  lstat: (path) => fields(fs.lstatSync(asPath(path), { bigint: true })),
+  readlink: (path) => fs.readlinkSync(asPath(path), "buffer"),
+  realpath: (path) => fs.realpathSync.native(asPath(path), "buffer"),
+  readdir(path) {
+    const entries = fs.readdirSync(asPath(path), { withFileTypes: true }).map((entry) => ({ name: entry.name, kind: kind(entry) }));
+    if (!entries.some(({ name }) => name.includes("\\ufffd"))) return entries;
+    return fs.readdirSync(asPath(path), { encoding: "buffer" }).map((name) => ({ name, kind: "unknown" }));
+  },
   open(path, flags) {
-    const fd = fs.openSync(path, flags);
+    const fd = fs.openSync(asPath(path), flags);
     try {
       return { fd, stat: fields(fs.fstatSync(fd, { bigint: true })) };
     } catch (error) {
@@ -30,7 +38,7 @@ const calls = {
 parentPort.on("message", ({ name, args }) => {
   try {
     const value = calls[name](...args);
-    parentPort.postMessage({ value }, value instanceof Uint8Array ? [value.buffer] : []);
+    parentPort.postMessage({ value }, name === "read" ? [value.buffer] : []);
   } catch (error) {
     parentPort.postMessage({ error: { message: error.message, code: error.code } });
   }
@@ -45,12 +53,19 @@ export interface RawStat {
   size: bigint;
   mtimeNs: bigint;
   nlink: bigint;
+  uid: bigint;
 }
 
+/** Bytes where it is not UTF-8. */
+type Path = string | Uint8Array;
+
 interface Calls {
-  stat(path: string): RawStat;
-  readdir(path: string): { name: string; kind: "link" | "file" | "directory" | "fifo" | "unknown" }[];
-  open(path: string, flags: number): { fd: number; stat: RawStat };
+  stat(path: Path): RawStat;
+  lstat(path: Path): RawStat;
+  readlink(path: Path): Uint8Array;
+  realpath(path: Path): Uint8Array;
+  readdir(path: Path): { name: Path; kind: "link" | "file" | "directory" | "fifo" | "unknown" }[];
+  open(path: Path, flags: number): { fd: number; stat: RawStat };
   /** At most `length` bytes; fewer at the end. */
   read(fd: number, length: number, position: number): Uint8Array;
 }

@@ -7,6 +7,8 @@ export interface Traits {
   network: boolean;
   /** Inode numbers and birth times mean something: a different one is a different file. */
   stable: boolean;
+  /** The kernel makes its files up as they are read (proc, sysfs, devices). */
+  virtual?: boolean;
   /** Where the file system is mounted: files of one server wait together. */
   mount?: string;
 }
@@ -16,6 +18,8 @@ export const stableSlack = 20;
 
 const network =
   /^(nfs|cifs|smb|fuse\.(sshfs|glusterfs|ceph|s3fs|rclone|gcsfuse|davfs)|fuse\.mount-s3|ceph|glusterfs|afs|9p|lustre|gpfs|beegfs|ocfs2|davfs|ncpfs|coda|orangefs)/;
+const virtual =
+  /^(proc|sysfs|devtmpfs|devpts|cgroup2?|debugfs|tracefs|securityfs|configfs|pstore|bpf|binfmt_misc|efivarfs|mqueue|fusectl|selinuxfs)$/;
 const stable = /^(ext[234]|xfs|btrfs|tmpfs|f2fs|zfs|ramfs|bcachefs|jfs|reiserfs|apfs|hfs|ufs)$/;
 
 let mounts: { point: string; traits: Traits }[] | null = null;
@@ -53,7 +57,8 @@ function find(table: { point: string; traits: Traits }[], directory: string): Tr
 
 /** Type of a file system → traits. */
 export function traitsOf(type: string): Traits {
-  return { network: network.test(type), stable: stable.test(type) };
+  const traits = { network: network.test(type), stable: stable.test(type) };
+  return virtual.test(type) ? { ...traits, virtual: true } : traits;
 }
 
 function readMounts(): { point: string; traits: Traits }[] {

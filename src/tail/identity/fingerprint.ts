@@ -14,12 +14,12 @@ export interface Content {
   read(position: number, length: number): Buffer;
 }
 
-/** Opens, calls `f`, closes. Null: there is no such file. Throws the system's errors. */
+/** Opens, calls `f`, closes. Null: there is no such file, or it is none. Throws the system's errors. */
 export function withContent<T>(fs: Fs, path: string, f: (content: Content, fd: number) => T): T | null {
   const fd = fs.open(path);
   if (fd === null) return null;
   try {
-    return f(contentOf(fs, fd, path), fd);
+    return fs.fstat(fd).kind === "file" ? f(contentOf(fs, fd, path), fd) : null;
   } finally {
     fs.close(fd);
   }

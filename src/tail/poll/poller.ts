@@ -4,6 +4,7 @@ import type { FollowedFile } from "../files/file.ts";
 import { CheckHeap } from "../files/schedule.ts";
 import { errorCode, type Stat } from "../fs/fs.ts";
 import type { Context } from "../rotation/context.ts";
+import { unreadable } from "../rotation/follow.ts";
 import type { Rotation } from "../rotation/rotation.ts";
 import { FifoSource } from "../source/fifo.ts";
 import { PlainSource } from "../source/source.ts";
@@ -104,13 +105,7 @@ export class Poller {
 
   /** Trouble with one file is said once and tried again later. */
   trouble(file: FollowedFile, action: string, error: unknown): void {
-    if (!file.unreadable) {
-      this.#context.event("warn", "file-unreadable", `cannot ${action} ${file.path}`, {
-        path: file.path,
-        file: file.id,
-        cause: error,
-      });
-    }
+    if (!file.unreadable) unreadable(this.#context, `cannot ${action}`, file.path, error);
     file.unreadable = true;
     file.mtime = -1;
     if (errorCode(error) === "ESTALE") this.#context.descriptors.close(file);

@@ -5,6 +5,7 @@ import { patience } from "../files/network-source.ts";
 import { isScarce } from "../fs/fs.ts";
 import { inside } from "../fs/rotated-names.ts";
 import type { Context } from "../rotation/context.ts";
+import { unreadable } from "../rotation/follow.ts";
 import { type Arrivals, oldestFirst } from "../rotation/new-paths.ts";
 import type { DirectoryWatch } from "./watch.ts";
 
@@ -21,8 +22,6 @@ export class Scout {
   readonly #arrivals: Arrivals;
   readonly #watch: DirectoryWatch;
   readonly #wake: () => void;
-  /** Said already that they cannot be looked into. */
-  readonly #unreadable = new Set<string>();
   #next = 0;
   #last = Number.NEGATIVE_INFINITY;
   #interval = shortest;
@@ -82,6 +81,8 @@ export class Scout {
         trouble: (path, error) => this.#trouble(path, error),
         now: clock.now(),
         unlearned: registry.unlearned,
+        refused: (path, reason) =>
+          this.#context.troubles.met({ name: "link-refused", what: "not following", path, reason }, clock.monotonic()),
       },
       (late) => {
         // The server has just answered: what else is to be asked of it is asked now.
@@ -106,6 +107,7 @@ export class Scout {
     if (options.reopen) this.#arrivals.reviewMissing("local");
     this.#watch.set(discovery.directories);
     this.#last = clock.monotonic();
+    this.#context.troubles.sum(this.#last);
     const cost = this.#last - now;
     const told = [...discovery.directories].every((directory) => this.#context.watched(inside(directory)));
     const most = told ? longest * 2 : Math.max(shortest, Math.min(longest, 500 * cost));
@@ -127,17 +129,11 @@ export class Scout {
 
   /** What could not be looked into is not gone; it is tried again. */
   #trouble(path: string, error: unknown): void {
-    const { descriptors, event } = this.#context;
-    const scarce = isScarce(error);
-    if (scarce) {
-      descriptors.full();
+    if (isScarce(error)) {
+      this.#context.descriptors.full();
       this.#wanted = true;
+      return;
     }
-    if (this.#unreadable.has(path)) return;
-    this.#unreadable.add(path);
-    event.call(this.#context, scarce ? "debug" : "warn", "file-unreadable", `cannot look into ${path}`, {
-      path,
-      cause: error,
-    });
+    unreadable(this.#context, "cannot look into", path, error);
   }
 }

@@ -5,6 +5,7 @@ import type { Judgement } from "../files/decisions.ts";
 import type { Descriptors } from "../files/descriptors.ts";
 import type { FollowedFile } from "../files/file.ts";
 import type { Registry } from "../files/registry.ts";
+import type { Troubles } from "../files/troubles.ts";
 import type { AwaitedMounts } from "../files/unreachable-mounts.ts";
 import type { Fs } from "../fs/fs.ts";
 import type { Identity } from "../identity/identity.ts";
@@ -19,6 +20,7 @@ export interface Context {
   readonly descriptors: Descriptors;
   readonly discovery: Discovery;
   readonly awaited: AwaitedMounts;
+  readonly troubles: Troubles;
   readonly timing: Timing;
   readonly judgement: Judgement;
   event(level: TailEvent["level"], name: string, message: string, more?: Partial<TailEvent>): void;

@@ -1,7 +1,9 @@
 /** Begins to follow what a path holds, or goes on with a file there. */
 
 import type { FollowedFile } from "../files/file.ts";
+import { reasonOf } from "../files/troubles.ts";
 import { isScarce, type Stat } from "../fs/fs.ts";
+import { LinkRefused } from "../fs/link-rule.ts";
 import type { Sibling } from "../fs/rotated-names.ts";
 import { type Content, contentOf, headOf, sampleOf, withContent } from "../identity/fingerprint.ts";
 import { markerBytes } from "../identity/identity.ts";
@@ -28,6 +30,7 @@ export function follow(
     fd = fs.open(path);
     if (fd === null) return null;
     const stat = fs.fstat(fd);
+    if (stat.kind !== "file") return null; // it was exchanged since it was found
     const content = contentOf(fs, fd, path);
     const position = consumed
       ? content.size
@@ -54,6 +57,7 @@ export function follow(
     file.links = stat.links;
     file.lastLook = context.clock.now();
     registry.add(file);
+    context.troubles.over(path);
     if (content.codec === null && (!attached || descriptors.makeRoom())) {
       descriptors.keep(file, fd);
       fd = null;
@@ -68,11 +72,20 @@ export function follow(
       descriptors.full();
       context.discoverSoon();
     }
-    context.event(scarce ? "debug" : "warn", "file-unreadable", `cannot open ${path}`, { path, cause: error });
+    if (scarce) context.event("debug", "file-unreadable", `cannot open ${path}`, { path, cause: error });
+    else unreadable(context, "cannot open", path, error);
     return null;
   } finally {
     if (fd !== null) fs.close(fd);
   }
+}
+
+/** Says once what cannot be read, or is not to be. */
+export function unreadable(context: Context, what: string, path: string, error: unknown): void {
+  const refused = error instanceof LinkRefused;
+  const event = refused ? { name: "link-refused", what: "not following" } : { name: "file-unreadable", what };
+  const reason = reasonOf(error);
+  context.troubles.met({ ...event, path, reason, more: { cause: error } }, context.clock.monotonic());
 }
 
 /** Begins to read a FIFO; false where it cannot be opened. */
