@@ -4,13 +4,14 @@
  * `process.exit` loses what a pipe has not taken yet. Nothing but the version is loaded for `--version`.
  */
 import { writeSync } from "node:fs";
+import { exactWords } from "./path-text.ts";
 import { printable } from "./printable.ts";
 import { commit, version } from "./version.ts";
 
 /** How long (ms) handles that a command forgot may keep a finished process alive. */
 const LINGER = 1000;
 
-const argv = process.argv.slice(2);
+const argv = exactWords(process.argv.slice(2));
 
 if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
   sayVersion();

@@ -3,6 +3,7 @@
  * lone surrogate U+DCNN (PEP 383), which no valid name gives. JSON keeps such a string, so the journal does too.
  */
 
+import { readFileSync } from "node:fs";
 import { sequenceLength } from "./printable.ts";
 
 /** Bytes of a name or path → text that `encodePath` turns into the same bytes. */
@@ -26,6 +27,17 @@ export function encodePath(path: string): string | Buffer {
   return Buffer.concat(
     parts.map((part, i) => (i % 2 === 1 ? Buffer.of(part.charCodeAt(0) - 0xdc00) : Buffer.from(part))),
   );
+}
+
+/** Command-line words with the bytes they were given: the runtime puts U+FFFD in the place of those that are not UTF-8. */
+export function exactWords(words: readonly string[]): string[] {
+  if (!words.some((word) => word.includes("\ufffd"))) return [...words];
+  try {
+    const line = readFileSync("/proc/self/cmdline", "latin1").split("\0").slice(0, -1);
+    return line.slice(-words.length).map((word) => decodePath(Buffer.from(word, "latin1")));
+  } catch {
+    return [...words];
+  }
 }
 
 /** As shown to people and written into records: a byte that is not UTF-8 is `\xNN`. */

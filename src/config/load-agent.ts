@@ -1,5 +1,7 @@
 /** Flags > environment > file > defaults → one `AgentConfig`. Pure apart from reading the files that are named. */
+
 import { statSync } from "node:fs";
+import { showPath } from "../path-text.ts";
 import { defaultStatePath } from "../state/default-path.ts";
 import { advise } from "./advice.ts";
 import { type ConnectionFlags, resolveConnection } from "./connection.ts";
@@ -87,7 +89,7 @@ function wordInputs(
   const settings = only(given, inputFlags) as InputSettings;
   const said = new Set<string>();
   return [...new Set(words)].map((word) =>
-    resolveInput(word, [word], settings, once, (key, message) => {
+    resolveInput(showPath(word), [word], settings, once, (key, message) => {
       // The same flags hold for every path: their faults are told once.
       const text = key === "" && settings.topic === undefined ? "--topic is missing" : message;
       if (!said.has(key + text)) problem(key, text);

@@ -5,6 +5,7 @@ import type { Batch, Outcome } from "../kafka/producer/sink.ts";
 import type { Log } from "../observe/log.ts";
 import { Seldom } from "../observe/log-throttle.ts";
 import type { Metrics } from "../observe/metrics.ts";
+import { showPath } from "../path-text.ts";
 import { type Clock, type Random, sleep } from "../runtime.ts";
 import type { Journal } from "../state/journal.ts";
 import type { FileState } from "../state/types.ts";
@@ -273,7 +274,7 @@ export class Agent {
       for (const input of inputs.alive) {
         let open = 0;
         for (const file of input.tailer.files()) {
-          const labels = { input: file.input, path: file.path };
+          const labels = { input: file.input, path: showPath(file.path) };
           metrics.set("file_position_bytes", labels, file.position);
           metrics.set("file_size_bytes", labels, file.size);
           metrics.set("file_lag_bytes", labels, Math.max(0, file.size - file.position));

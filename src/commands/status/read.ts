@@ -1,12 +1,14 @@
 /** The state journal, read beside a running agent: nothing is locked, repaired or written. */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { readConfigFile } from "../../config/file.ts";
 import { LogagentError } from "../../errors.ts";
+import { showPath } from "../../path-text.ts";
 import { defaultStatePath } from "../../state/default-path.ts";
 import { runningOwner } from "../../state/lock.ts";
 import { type Replay, replay, stateAt } from "../../state/replay.ts";
 import type { FileState } from "../../state/types.ts";
+import { nodeFs } from "../../tail/fs/fs.ts";
 
 export interface FileStatus {
   key: string;
@@ -86,21 +88,21 @@ function fileStatus(file: FileState): FileStatus {
   const status = file.done ? "done" : found?.path === file.path ? "followed" : "moved";
   const size = found?.size ?? null;
   const lag = size === null ? null : Math.max(0, size - position);
-  return { key, input, path, position, size, lag, status, seen: new Date(file.seen).toISOString() };
+  return { key, input, path: showPath(path), position, size, lag, status, seen: new Date(file.seen).toISOString() };
 }
 
 /** The file under its name, or under another one in the same directory (a rotation). */
 function locate(file: FileState): { path: string; size: number } | null {
   const at = (path: string) => {
-    const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-    const same = found !== undefined && String(found.ino) === file.ino && Number(found.dev) === file.dev;
-    return same ? { path, size: Number(found.size) } : null;
+    const found = nodeFs.stat(path);
+    const same = found !== null && String(found.ino) === file.ino && found.dev === file.dev;
+    return same ? { path, size: found.size } : null;
   };
   try {
     const own = at(file.path);
     if (own || file.done) return own;
     const directory = dirname(file.path);
-    for (const name of readdirSync(directory)) {
+    for (const { name } of nodeFs.readdir(directory) ?? []) {
       const moved = at(join(directory, name));
       if (moved) return moved;
     }

@@ -1,6 +1,7 @@
 import type { InputConfig } from "../../config/types.ts";
 import type { Route } from "../../kafka/producer/sink.ts";
 import type { FileId, Lines } from "../../lines.ts";
+import { showPath } from "../../path-text.ts";
 import type { TailEvent, Tailer, TailOptions } from "../../tail/types.ts";
 import type { PositionOwner } from "../checkpoint/positions.ts";
 import { JsonLines } from "./json-encoder.ts";
@@ -52,8 +53,9 @@ export class Input implements PositionOwner {
     this.router.forget(file);
   }
 
+  /** As it is written into keys, headers and JSON. */
   private pathOf(file: FileId): string {
-    return this.tailer.file(file)?.path ?? "";
+    return showPath(this.tailer.file(file)?.path ?? "");
   }
 }
 

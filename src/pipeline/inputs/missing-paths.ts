@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { LogagentError } from "../../errors.ts";
 import type { Log } from "../../observe/log.ts";
+import { encodePath } from "../../path-text.ts";
 import { hasMagic } from "../../tail/discovery/glob.ts";
 import type { Input } from "./input.ts";
 
@@ -41,7 +42,7 @@ export async function sayAbsent(
 
 async function kindOf(path: string): Promise<"directory" | "missing" | "other"> {
   try {
-    return (await stat(path)).isDirectory() ? "directory" : "other";
+    return (await stat(encodePath(path))).isDirectory() ? "directory" : "other";
   } catch (error) {
     // Anything else than "not there" is told by the tailer.
     const { code } = error as NodeJS.ErrnoException;
