@@ -116,7 +116,17 @@ export class Poller {
   }
 
   #lookAtFifo(file: FollowedFile): void {
-    if (file.source instanceof FifoSource && !file.queued) this.#context.enqueue(file);
+    const { fs, judgement } = this.#context;
+    if (file.attached && !fs.traits(file.path).network) {
+      const stat = fs.stat(file.path);
+      const same = stat?.kind === "fifo" && judgement.sameFile(stat, file.identity, fs.traits(file.path).stable);
+      if (!same) this.#rotation.fifoMoved(file, stat);
+    }
+    const { source } = file;
+    if (!(source instanceof FifoSource)) return;
+    const over = source.ended && source.size() <= file.read;
+    if (!file.attached && over && file.drained && file.settledAll) this.#rotation.lose(file, 0);
+    else if (!file.queued) this.#context.enqueue(file);
   }
 
   /** The server may be away: the look must not stop the other files. */

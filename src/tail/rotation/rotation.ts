@@ -61,6 +61,20 @@ export class Rotation {
     }
   }
 
+  /** The name of a FIFO is gone or leads elsewhere. It is read on until its writers close it. */
+  fifoMoved(file: FollowedFile, stat: Stat | null): void {
+    const { path } = file;
+    this.#context.registry.detach(file);
+    file.drained = false;
+    file.replaced = stat !== null;
+    const what = stat ? "leads to something else now" : "was renamed or deleted";
+    this.#context.event("info", stat ? "file-replaced" : "file-renamed", `the FIFO ${path} ${what}`, {
+      path,
+      file: file.id,
+    });
+    this.#context.discoverSoon();
+  }
+
   /**
    * Inode numbers mean little here: is it the same file with another number, or all that its descriptor leads to? Its
    * content may have been truncated meanwhile.
