@@ -108,6 +108,7 @@ function makeDelivery(
   const common = { journal, clock, log, metrics };
   const producer = {
     ...config.producer,
+    holdInvalid: true,
     onProduced: (seconds: number) => metrics.observe("produce_seconds", {}, seconds),
     onProduceError: (code: string) => metrics.count("produce_errors_total", { code }),
   };

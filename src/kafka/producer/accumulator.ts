@@ -8,6 +8,7 @@ import type { Clock, Random } from "../../runtime.ts";
 import type { Codec } from "../compression/codec.ts";
 import { BufferPool } from "../record/buffer-pool.ts";
 import { encodeHeaders, encodeKey } from "../record/record-encoding.ts";
+import { AppendTime } from "./append-time.ts";
 import { keyPartition } from "./murmur2.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
 import { HEADROOM, RecordBatch } from "./producer-batch.ts";
@@ -31,6 +32,7 @@ export class Accumulator {
   /** Memory held by batches that are not settled, bytes. */
   memory = 0;
   readonly pool: BufferPool;
+  readonly appendTime: AppendTime;
   private readonly options: AccumulatorOptions;
   private readonly clock: Clock;
   private readonly random: Random;
@@ -41,6 +43,8 @@ export class Accumulator {
   /** The range being filled while `append` runs, and where the next one starts. */
   private range: Range | null = null;
   private rangeStart = 0;
+  /** The route of the running `append` gives its records their times. */
+  private timesGiven = false;
   /** Ends the wait for the pool's next trim. */
   private stopTrimming: (() => void) | null = null;
 
@@ -54,6 +58,7 @@ export class Accumulator {
     this.clock = clock;
     this.random = random;
     this.onClosed = onClosed;
+    this.appendTime = new AppendTime(clock);
     this.pool = new BufferPool(HEADROOM + options.batchBytes, options.memoryBytes);
   }
 
@@ -74,6 +79,7 @@ export class Accumulator {
     }
     this.range = null;
     this.rangeStart = lines.base;
+    this.timesGiven = route.timestamp !== undefined;
     const perRecord = typeof route.key === "function" || typeof route.headers === "function";
     if (perRecord || route.timestamp || route.tombstone || route.partition) this.appendEach(lines, route, topic);
     else this.appendAlike(lines, route, topic);
@@ -90,7 +96,7 @@ export class Accumulator {
     const key = route.key as Uint8Array | null;
     const keyPart = encodeKey(key);
     const headersPart = encodeHeaders(route.headers as Exclude<Route["headers"], (...args: never) => unknown>);
-    const now = this.clock.now();
+    const now = this.appendTime.now();
     const single = route.partitioner === "round-robin" || route.partitioner === "random";
     for (let i = 0; i < lines.count; ) {
       const queue = this.choose(topic, route, key);
@@ -99,7 +105,7 @@ export class Accumulator {
   }
 
   private appendEach(lines: Lines, route: Route, topic: TopicState): void {
-    const now = this.clock.now();
+    const now = this.appendTime.now();
     const sameKey = typeof route.key === "function" ? null : encodeKey(route.key);
     const sameHeaders = typeof route.headers === "function" ? null : encodeHeaders(route.headers);
     for (let i = 0; i < lines.count; i++) {
@@ -180,11 +186,16 @@ export class Accumulator {
   }
 
   private openBatch(queue: PartitionQueue): RecordBatch {
-    if (queue.open) return queue.open;
-    const batch = new RecordBatch(queue.topic, queue.partition, this.pool, this.clock.monotonic());
+    if (queue.open) return this.marked(queue.open);
+    const batch = this.marked(new RecordBatch(queue.topic, queue.partition, this.pool, this.clock.monotonic()));
     queue.open = batch;
     this.openQueues.add(queue);
     this.account(this.topic(queue.topic), batch.memory);
+    return batch;
+  }
+
+  private marked(batch: RecordBatch): RecordBatch {
+    if (this.timesGiven) batch.timesGiven = true;
     return batch;
   }
 

@@ -16,6 +16,11 @@ import type { Batch, Outcome, Route, Sink, SinkEvent } from "./sink.ts";
 export interface ProducerOptions extends ProducerConfig {
   /** Milliseconds; the client's own, default 30 000. */
   requestTimeout?: number;
+  /**
+   * INVALID_RECORD is held and tried on instead of dropped. For records that this program makes itself: then it is the topic's
+   * settings that refuse them (a compacted topic takes none without a key).
+   */
+  holdInvalid?: boolean;
   onEvent?: (event: SinkEvent) => void;
   /** See `SenderHooks`: for metrics, called once per batch and per error. */
   onProduced?: (seconds: number) => void;
@@ -57,6 +62,7 @@ export abstract class BaseProducer implements Sink {
       batchBytes: options.batchBytes,
       requestTimeout: options.requestTimeout ?? 30_000,
       transactionalId: options.transactionalId ?? null,
+      holdInvalid: options.holdInvalid ?? false,
       firstSequence: options.firstSequence ?? 0,
     };
     const hooks = this.hooks();

@@ -3,7 +3,8 @@ import type { Clock } from "../../runtime.ts";
 import { codes, errorInfo, KafkaError } from "../protocol/errors.ts";
 import type { PartitionResult } from "../protocol/produce.ts";
 import { lostStateCodes, mayHaveAppended, splittable } from "../protocol/produce-errors.ts";
-import { describe, stateRefused } from "./events.ts";
+import { type AppendTime, NO_TIMESTAMP } from "./append-time.ts";
+import { clockRefused, describe, stateRefused } from "./events.ts";
 import type { MetadataRefresh } from "./metadata-refresh.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
 import type { RecordBatch } from "./producer-batch.ts";
@@ -25,11 +26,21 @@ export interface VerdictHooks {
 export class ProduceVerdict {
   private readonly transactional: boolean;
   private readonly refresh: MetadataRefresh;
+  private readonly appendTime: AppendTime;
   private readonly clock: Clock;
   private readonly hooks: VerdictHooks;
+  private readonly holdInvalid: boolean;
 
-  constructor(transactional: boolean, refresh: MetadataRefresh, clock: Clock, hooks: VerdictHooks) {
-    this.transactional = transactional;
+  constructor(
+    options: { transactionalId: string | null; holdInvalid: boolean },
+    refresh: MetadataRefresh,
+    appendTime: AppendTime,
+    clock: Clock,
+    hooks: VerdictHooks,
+  ) {
+    this.transactional = options.transactionalId !== null;
+    this.holdInvalid = options.holdInvalid;
+    this.appendTime = appendTime;
     this.refresh = refresh;
     this.clock = clock;
     this.hooks = hooks;
@@ -45,7 +56,13 @@ export class ProduceVerdict {
     const info = errorInfo(code);
     this.hooks.refused?.(info.name);
     if (info.refreshMetadata) this.refresh.wanted = true;
-    if (splittable.has(code)) {
+    if (code === codes.INVALID_TIMESTAMP && !batch.timesGiven && batch.maxTimestamp !== NO_TIMESTAMP) {
+      batch.untimed = true;
+      queue.failed = true;
+      if (this.appendTime.refused()) this.hooks.event(clockRefused(batch, result.message));
+      return;
+    }
+    if (this.blamesRecords(code, batch)) {
       batch.refused = { kind: "dropped", code, name: info.name, message: result.message ?? "" };
       queue.failed = true;
       return;
@@ -87,6 +104,16 @@ export class ProduceVerdict {
   retry(batch: RecordBatch, queue: PartitionQueue, unresolved: boolean): void {
     if (unresolved) batch.unresolved = true;
     queue.failed = true;
+  }
+
+  /**
+   * Whether the records themselves are to blame: the batch is split down to those the broker will never take. What the
+   * topic's settings or this host's clock are to blame for is held, whatever it is called.
+   */
+  private blamesRecords(code: number, batch: RecordBatch): boolean {
+    if (code === codes.INVALID_TIMESTAMP) return batch.timesGiven;
+    if (code === codes.INVALID_RECORD) return !this.holdInvalid;
+    return splittable.has(code);
   }
 
   private abort(queue: PartitionQueue, code: number, batch: RecordBatch, detail: string | null): void {

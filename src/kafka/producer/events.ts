@@ -27,6 +27,12 @@ export function mayRepeat(batches: readonly RecordBatch[], why: string): SinkEve
   return partitionEvent("warn", "producer-state-lost", first, text);
 }
 
+/** The broker does not take the times that this host's clock gives. */
+export function clockRefused(place: Place, detail: string | null): SinkEvent {
+  const text = `${describe(place)}: the broker refuses this host's time, ${new Date().toISOString()}${detail ? ` (${detail})` : ""}; set the clock right. Lines go out without a time meanwhile`;
+  return partitionEvent("warn", "clock-refused", place, text);
+}
+
 /** A batch of one record that the broker will never take. */
 export function recordRefused(batch: RecordBatch, error: string): SinkEvent {
   const text = `${describe(batch)}: a record of ${batch.size} bytes was refused (${error}) and is left out`;

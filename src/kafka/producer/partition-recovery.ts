@@ -8,6 +8,7 @@ import type { ProducerStamp, RecordBatch } from "./producer-batch.ts";
 import { incrementSequence } from "./sequence.ts";
 import type { Outcome, SinkEvent } from "./sink.ts";
 import { splitBatch } from "./split-batch.ts";
+import { untimedCopy } from "./untimed-copy.ts";
 
 export interface RecoveryHooks {
   event(event: SinkEvent): void;
@@ -49,8 +50,9 @@ export class PartitionRecovery {
       return;
     }
     let mended = false;
-    for (const batch of queue.unacked.filter((b) => b.refused)) {
-      this.splitOrDrop(batch, queue);
+    for (const batch of queue.unacked.filter((b) => b.refused || b.untimed)) {
+      if (batch.refused) this.splitOrDrop(batch, queue);
+      else this.replace(batch, queue, () => [untimedCopy(batch)]);
       mended = true;
     }
     queue.proven = false;
@@ -72,15 +74,21 @@ export class PartitionRecovery {
       this.hooks.done(batch, refused);
       return;
     }
-    const { size, memory } = batch;
-    const parts = splitBatch(batch, incrementSequence);
+    const { size } = batch;
+    this.replace(batch, queue, () => splitBatch(batch, incrementSequence));
+    this.hooks.event(batchSplit(batch, size, refused.name));
+  }
+
+  /** What `make` makes of the batch stands in for it. */
+  private replace(batch: RecordBatch, queue: PartitionQueue, make: () => RecordBatch[]): void {
+    const { memory } = batch;
+    const parts = make();
     queue.replace(batch, parts);
     const topic = this.accumulator.topic(batch.topic);
-    const more = parts[0].memory + parts[1].memory - memory;
+    const more = parts.reduce((sum, part) => sum + part.memory, -memory);
     this.accumulator.account(topic, more);
     topic.sentMemory += more;
     this.hooks.split(batch, parts);
-    this.hooks.event(batchSplit(batch, size, refused.name));
   }
 
   /** The batches of a partition that is gone, to the one that stands in for it, in their order. */

@@ -37,6 +37,10 @@ export class RecordBatch implements Batch {
   unresolved = false;
   /** The broker refused its size or content: to be split. */
   refused: Outcome | null = null;
+  /** Its records brought their own times; else they are this host's clock. */
+  timesGiven = false;
+  /** The broker refused this host's clock: to be sent without times. */
+  untimed = false;
   /** In a transaction: answered, waiting for the commit. */
   outcome: Outcome | null = null;
 
@@ -216,6 +220,7 @@ export class RecordBatch implements Batch {
   emptyCopy(bytes: number): RecordBatch {
     const copy = new RecordBatch(this.topic, this.partition, this.pool, this.openedAt, bytes);
     copy.firstSentAt = this.firstSentAt;
+    copy.timesGiven = this.timesGiven;
     return copy;
   }
 

@@ -23,6 +23,8 @@ export interface SenderOptions {
   /** Milliseconds after which the client gives a request up. */
   requestTimeout: number;
   transactionalId: string | null;
+  /** See `ProducerOptions`. */
+  holdInvalid: boolean;
   /** Of every partition, for tests of the wrap; default 0. */
   firstSequence: number;
 }
@@ -74,7 +76,7 @@ export class Sender {
       },
       ended: () => this.pump(),
     });
-    const verdict = new ProduceVerdict(options.transactionalId !== null, this.refresh, clock, hooks);
+    const verdict = new ProduceVerdict(options, this.refresh, accumulator.appendTime, clock, hooks);
     const restarted = () => this.pump();
     this.recovery = new PartitionRecovery(accumulator, this.active, clock, random, { ...hooks, restarted });
     this.topicChanges = new TopicChanges(accumulator, this.recovery, options, hooks);

@@ -10,7 +10,7 @@ export const lostStateCodes: ReadonlySet<number> = new Set([
   codes.PRODUCER_FENCED,
 ]);
 
-/** The broker will never take the batch as it is: parts of it may do. */
+/** The broker will never take the batch as it is: parts of it may do. Two of them may have other causes, see `ProduceVerdict`. */
 export const splittable: ReadonlySet<number> = new Set([
   codes.MESSAGE_TOO_LARGE,
   codes.RECORD_LIST_TOO_LARGE,
