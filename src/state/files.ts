@@ -1,11 +1,12 @@
 import { constants } from "node:fs";
-import { copyFile, type FileHandle, link, mkdir, open, readFile, rename, unlink } from "node:fs/promises";
+import { copyFile, type FileHandle, link, open, rename, unlink } from "node:fs/promises";
+import { checkOwnFile, notAFile, prepareDirectory, READ_OWN } from "./directory.ts";
 
 /** The file operations of the journal, one system call each, so that tests can crash between any two of them. */
 export interface JournalFs {
-  /** Null when there is no such file. */
+  /** Null when there is no such file. Throws LogagentError STATE_IO for what others could have put there. */
   read(path: string): Promise<Buffer | null>;
-  /** Opens for writing at given positions; `create` makes an empty file of mode 0600, replacing an old one. */
+  /** Opens for writing at given positions; `create` makes a new empty file of mode 0600 in place of what has the name. */
   open(path: string, create: boolean): Promise<JournalFile>;
   rename(from: string, to: string): Promise<void>;
   /** A second name for the file (a copy where the file system has no links). */
@@ -27,15 +28,25 @@ export interface JournalFile {
 
 export const nodeJournalFs: JournalFs = {
   async read(path) {
+    let handle: FileHandle;
     try {
-      return await readFile(path);
+      handle = await open(path, READ_OWN);
     } catch (error) {
       if (isCode(error, "ENOENT")) return null;
-      throw error;
+      throw notAFile(path, error);
+    }
+    try {
+      checkOwnFile(path, await handle.stat());
+      return await handle.readFile();
+    } finally {
+      await handle.close();
     }
   },
   async open(path, create) {
-    const flags = constants.O_WRONLY | (create ? constants.O_CREAT | constants.O_TRUNC : 0);
+    // Never through a link and never into a file that somebody else made and still holds open.
+    const noFollow = constants.O_NOFOLLOW ?? 0;
+    if (create) await nodeJournalFs.unlink(path);
+    const flags = constants.O_WRONLY | noFollow | (create ? constants.O_CREAT | constants.O_EXCL : 0);
     return new NodeJournalFile(await open(path, flags, 0o600));
   },
   rename,
@@ -44,7 +55,7 @@ export const nodeJournalFs: JournalFs = {
       await link(from, to);
     } catch (error) {
       if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].some((code) => isCode(error, code))) throw error;
-      await copyFile(from, to);
+      await copyFile(from, to, constants.COPYFILE_EXCL);
     }
   },
   async unlink(path) {
@@ -55,7 +66,7 @@ export const nodeJournalFs: JournalFs = {
     }
   },
   async makeDirectory(path) {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    prepareDirectory(path);
   },
   async syncDirectory(path) {
     // Windows cannot open directories; its renames are journaled by the file system.

@@ -1,4 +1,5 @@
 import { crc32 } from "node:zlib";
+import { isCheckpoint, isCount, isHeader } from "./entry-shape.ts";
 import type { Checkpoint, Header } from "./types.ts";
 
 /** Format of the journal this program reads and writes. */
@@ -23,20 +24,33 @@ function plain(entry: Entry): object {
   return entry.type === "checkpoint" ? entry.checkpoint : { confirmed: entry.n };
 }
 
-/** Reads one line without its `\n`; null when it is not a whole, undamaged line. Throws `OtherVersionError`. */
+/**
+ * Reads one line without its `\n`; null when it is not a whole, undamaged line that this program could have written: a
+ * checksum is no signature. Throws `OtherVersionError`.
+ */
 export function decodeEntry(line: string): Entry | null {
   const match = /,"crc":"([0-9a-f]{8})"\}$/.exec(line);
   if (match === null) return null;
   const text = `${line.slice(0, match.index)}}`;
   if (checksum(text) !== match[1]) return null;
-  const value = JSON.parse(text) as Record<string, unknown>;
+  const value = parseObject(text);
+  if (value === null) return null;
   if ("logagent" in value) {
     const { logagent: version, ...header } = value;
     if (version !== formatVersion) throw new OtherVersionError(version);
-    return { type: "header", header: header as unknown as Header };
+    return isHeader(header) ? { type: "header", header } : null;
   }
-  if (typeof value.n === "number") return { type: "checkpoint", checkpoint: value as unknown as Checkpoint };
-  return typeof value.confirmed === "number" ? { type: "confirmed", n: value.confirmed } : null;
+  if ("n" in value) return isCheckpoint(value) ? { type: "checkpoint", checkpoint: value } : null;
+  return isCount(value.confirmed) ? { type: "confirmed", n: value.confirmed } : null;
+}
+
+function parseObject(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : null;
+  } catch {
+    return null;
+  }
 }
 
 /** The journal was written by another version of the format. */

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { linkSync, readdirSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { LogagentError } from "../errors.ts";
 import { type Clock, sleep, systemClock } from "../runtime.ts";
+import { prepareDirectory, readOwnFile } from "./directory.ts";
 import { isCode } from "./files.ts";
 import { bootId, processExists, processStart } from "./machine.ts";
 import { isPresent, removeSocket, showPresence } from "./presence.ts";
@@ -42,7 +43,7 @@ export async function acquireLock(path: string, clock: Clock = systemClock): Pro
   const own: Owner = { pid: process.pid, boot: bootId(), started: processStart(process.pid), token, socket: null };
   let leave: (() => void) | null = null;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    prepareDirectory(dirname(path));
     const socket = `${basename(path)}.${token}.socket`;
     leave = await showPresence(join(dirname(path), socket));
     if (leave !== null) own.socket = socket;
@@ -75,7 +76,7 @@ async function take(path: string, own: Owner, clock: Clock): Promise<void> {
 async function sweep(path: string): Promise<void> {
   const directory = dirname(path);
   for (const name of readdirSync(directory)) {
-    if (!name.startsWith(`${basename(path)}.`) || !name.endsWith(".socket")) continue;
+    if (!isSocketName(path, name)) continue;
     if ((await isPresent(join(directory, name))) === false) removeSocket(join(directory, name));
   }
 }
@@ -132,13 +133,35 @@ function createWithoutLinks(path: string, text: string): boolean {
 
 function readOwner(path: string): Owner | "garbage" | "gone" {
   try {
-    const owner = JSON.parse(readFileSync(path, "utf8")) as Owner;
-    return typeof owner?.pid === "number" ? owner : "garbage";
+    return asOwner(path, JSON.parse(readOwnFile(path).toString("utf8")));
   } catch (error) {
     if (isCode(error, "ENOENT")) return "gone";
-    if (error instanceof SyntaxError) return "garbage";
+    // A link, a FIFO, a directory: nothing that an agent made.
+    if (error instanceof SyntaxError || notALock.some((code) => isCode(error, code))) return "garbage";
     throw error;
   }
+}
+
+const notALock = ["ELOOP", "EMLINK", "EINVAL", "EISDIR", "ENXIO"];
+
+/** Only what an agent may have written counts: a socket is a name of its own beside the lock, never a path elsewhere. */
+function asOwner(path: string, value: unknown): Owner | "garbage" {
+  if (typeof value !== "object" || value === null) return "garbage";
+  const { pid, boot, started, token, socket } = value as Record<keyof Owner, unknown>;
+  if (typeof pid !== "number" || !Number.isSafeInteger(pid) || pid < 1) return "garbage";
+  const text = (field: unknown) => (typeof field === "string" ? field : null);
+  return {
+    pid,
+    boot: text(boot),
+    started: text(started),
+    token: text(token) ?? "",
+    socket: isSocketName(path, socket) ? socket : null,
+  };
+}
+
+function isSocketName(path: string, name: unknown): name is string {
+  const start = `${basename(path)}.`;
+  return typeof name === "string" && name.startsWith(start) && /^[0-9a-f]+\.socket$/.test(name.slice(start.length));
 }
 
 function moveAway(path: string, judged: Owner | "garbage", token: string): void {

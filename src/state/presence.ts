@@ -3,7 +3,7 @@
  * process, however that ends, and answers whoever sees the directory: also from another container, where process ids
  * mean nothing, and while the owner is stopped or frozen.
  */
-import { unlinkSync } from "node:fs";
+import { lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer } from "node:net";
 
 /** Milliseconds. A connection to such a socket is made or refused at once. */
@@ -62,7 +62,7 @@ const verdicts = new Map([
 /** What a dead owner left behind. */
 export function removeSocket(path: string): void {
   try {
-    unlinkSync(path);
+    if (lstatSync(path).isSocket()) unlinkSync(path);
   } catch {
     // It is gone already, or stays as an empty name that nobody listens to.
   }

@@ -78,7 +78,8 @@ export function stateAt(checkpoints: readonly Checkpoint[], n: number): Map<stri
   const chain: Checkpoint[] = [];
   for (let at = n; at !== 0; ) {
     const checkpoint = byNumber.get(at);
-    if (checkpoint === undefined) return null;
+    // A base that is not older would lead round in a circle.
+    if (checkpoint === undefined || checkpoint.base >= at) return null;
     chain.push(checkpoint);
     if (checkpoint.full) break;
     at = checkpoint.base;

@@ -1,10 +1,11 @@
 /** The state journal, read beside a running agent: nothing is locked, repaired or written. */
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { readConfigFile } from "../../config/file.ts";
 import { LogagentError } from "../../errors.ts";
 import { showPath } from "../../path-text.ts";
 import { defaultStatePath } from "../../state/default-path.ts";
+import { notAFile, readOwnFile } from "../../state/directory.ts";
 import { runningOwner } from "../../state/lock.ts";
 import { type Replay, replay, stateAt } from "../../state/replay.ts";
 import type { FileState } from "../../state/types.ts";
@@ -48,19 +49,23 @@ export async function readStatus(path: string): Promise<AgentStatus> {
   let bytes: Buffer;
   let written: string;
   try {
-    bytes = readFileSync(path);
+    bytes = readOwnFile(path);
     written = statSync(path).mtime.toISOString();
-  } catch (error) {
+  } catch (cause) {
+    const error = notAFile(path, cause);
+    if (error instanceof LogagentError) throw error;
     throw new LogagentError(
       "STATE_IO",
       `reading the state ${path}: ${(error as Error).message}; name another with --state`,
       error,
     );
   }
-  const { header, checkpoints, confirmed } = read(path, bytes);
+  const { header, checkpoints, confirmed, damagedLine } = read(path, bytes);
   const state = confirmed === 0 ? new Map<string, FileState>() : stateAt(checkpoints, confirmed);
-  if (header === null || state === null)
-    throw new LogagentError("STATE_DAMAGED", `reading the state ${path}: it is damaged`);
+  if (header === null || state === null || damagedLine > 0) {
+    const where = damagedLine > 0 ? ` at line ${damagedLine}` : "";
+    throw new LogagentError("STATE_DAMAGED", `reading the state ${path}: it is damaged${where}`);
+  }
   const files = [...state.values()].map(fileStatus);
   files.sort((a, b) => (a.input === b.input ? (a.path < b.path ? -1 : 1) : a.input < b.input ? -1 : 1));
   return {
