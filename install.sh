@@ -9,6 +9,8 @@
 #   LOGAGENT_NO_SERVICE   1: no systemd unit and no OpenRC script
 { # Read whole before anything runs: a download that breaks off does nothing.
 set -eu
+# What is installed is for everybody to read and for nobody else to write, whatever this shell's habit.
+umask 022
 
 default_base_url=''
 marker='# Installed by the install script of logagent; changes are lost with the next one.'
@@ -61,15 +63,35 @@ detect_target() {
   esac
 }
 
+# forget_bun: the runtime inside the program obeys these variables; some run code
+forget_bun() { # shellcheck disable=SC2046 # names without blanks
+  unset BUN_OPTIONS $(env | grep -o '^BUN_[A-Za-z0-9_]*')
+}
+
+# fetch_with_wget ADDRESS FILE: wget cannot be told not to leave https, but it tells where it was led
+fetch_with_wget() {
+  if ! told=$(wget -S -O "$2" "$1" 2>&1); then return 1; fi
+  case $1 in
+    https://*)
+      if printf '%s\n' "$told" | grep -Eiq '^[[:space:]]*location:[[:space:]]*http://'; then
+        say "$1 leads from https to http"
+        return 1
+      fi ;;
+  esac
+}
+
 # fetch ADDRESS FILE
 fetch() {
   case $1 in
     file://*) cp "${1#file://}" "$2" 2>/dev/null || die "fetching $1: there is no such file" ;;
     http://* | https://*)
+      # A way that began with https stays with it, redirects included.
+      case $1 in https://*) protocols='=https' ;; *) protocols='=http,https' ;; esac
       if has curl; then
-        curl -fsSL --retry 2 --connect-timeout 20 -o "$2" "$1" || die "fetching $1 failed"
+        curl -fsSL --proto "$protocols" --proto-redir "$protocols" --retry 2 --connect-timeout 20 -o "$2" "$1" ||
+          die "fetching $1 failed"
       elif has wget; then
-        wget -q -O "$2" "$1" || die "fetching $1 failed"
+        fetch_with_wget "$1" "$2" || die "fetching $1 failed"
       else
         die 'fetching: curl or wget is needed'
       fi ;;
@@ -108,10 +130,11 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=exec
-ExecStart=$1/logagent tail --config $config
+# The runtime inside the program obeys BUN_* variables, and some run code: no service needs one.
+ExecStart=/bin/sh -c 'unset BUN_OPTIONS \$\$(env | grep -o "^BUN_[A-Za-z0-9_]*"); exec "\$\$0" "\$\$@"' $1/logagent tail --config $config
 ExecReload=/bin/kill -HUP \$MAINPID
 EnvironmentFile=-/etc/logagent/environment
-UnsetEnvironment=BUN_OPTIONS BUN_BE_BUN
+UnsetEnvironment=NODE_OPTIONS NODE_TLS_REJECT_UNAUTHORIZED SSLKEYLOGFILE
 Restart=on-failure
 RestartSec=2
 RestartPreventExitStatus=64 78
@@ -121,9 +144,14 @@ DynamicUser=yes
 SupplementaryGroups=adm
 StateDirectory=logagent
 StateDirectoryMode=0700
+UMask=0077
+LimitCORE=0
 ProtectSystem=strict
 ProtectHome=read-only
+ProtectClock=yes
 ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
 PrivateDevices=yes
@@ -134,6 +162,9 @@ RestrictNamespaces=yes
 RestrictRealtime=yes
 LockPersonality=yes
 SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged
+SystemCallErrorNumber=EPERM
 # No MemoryDenyWriteExecute: it turns the JIT compiler off.
 
 [Install]
@@ -147,11 +178,16 @@ print_openrc() {
 $marker
 description="logagent: log files into Apache Kafka"
 supervisor=supervise-daemon
-command="/usr/bin/env"
-command_args="-u BUN_OPTIONS -u BUN_BE_BUN $1/logagent tail --config $config"
+command="$1/logagent"
+command_args="tail --config $config"
+rc_ulimit="-c 0"
+umask=0077
 respawn_delay=2
 retry="SIGTERM/30/SIGKILL/5"
 extra_started_commands="reload"
+
+# The runtime inside the program obeys BUN_* variables, and some run code: no service needs one.
+unset BUN_OPTIONS \$(env | grep -o '^BUN_[A-Za-z0-9_]*')
 
 depend() {
   need localmount
@@ -217,6 +253,9 @@ install() {
   dir=$(install_dir)
   asset=logagent-$target.gz
   has gunzip || die 'unpacking: gunzip is needed'
+  if [ -d "$dir/logagent" ]; then
+    die "installing: $dir/logagent is a directory; remove it, or set LOGAGENT_INSTALL_DIR"
+  fi
 
   mkdir -p "$dir" 2>/dev/null || die "installing: the directory $dir cannot be made; set LOGAGENT_INSTALL_DIR"
   # Beside the destination: the last step is a rename within one file system, which a running program survives.
@@ -231,7 +270,7 @@ install() {
   verify "$temporary/$asset" "$asset" "$temporary/SHA256SUMS"
   gunzip -c "$temporary/$asset" >"$temporary/logagent" || die "unpacking $asset failed"
   chmod 755 "$temporary/logagent"
-  unset BUN_OPTIONS BUN_BE_BUN
+  forget_bun
   if ! said=$("$temporary/logagent" --version </dev/null 2>&1); then
     die "trying the build $target: it does not run on this machine ($said); set LOGAGENT_TARGET"
   fi

@@ -2,9 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { createTopic, sharedKafka, uniqueTopic } from "../kafka/broker.ts";
+import { makeCertificate } from "../kafka/certificates.ts";
 import { binary, root, run, start } from "../support/process.ts";
 import { removeDir, tempDir } from "../support/temp.ts";
 import { findTool, hasTool, isRoot, testWith } from "../support/tools.ts";
@@ -35,10 +38,14 @@ function publish(folder: string, files: Record<string, Buffer>): void {
 
 let homes = 0;
 
-function install(env: Record<string, string> = {}, { shell = ["sh"], args = [] as string[], home = "" } = {}) {
+function install(
+  env: Record<string, string> = {},
+  { shell = ["sh"], args = [] as string[], home = "", umask = undefined as string | undefined } = {},
+) {
   const own = home || join(dir, `home-${++homes}`);
   mkdirSync(own, { recursive: true });
-  const result = run([...shell, "-s", "--", ...args], {
+  const under = umask === undefined ? shell : ["sh", "-c", `umask ${umask}; exec "$@"`, "sh", ...shell];
+  const result = run([...under, "-s", "--", ...args], {
     stdin: readFileSync(script),
     env: {
       HOME: own,
@@ -75,6 +82,66 @@ beforeAll(async () => {
 afterAll(() => {
   server.close();
   removeDir(dir);
+});
+
+describe("an address that begins with https", () => {
+  /** Answers like the other server, or leads to it or to another place of its own. */
+  let secure: ReturnType<typeof createSecureServer>;
+  let address = "";
+
+  beforeAll(async () => {
+    const certificate = makeCertificate({ commonName: "127.0.0.1", hosts: ["127.0.0.1"] });
+    writeFileSync(join(dir, "ca.pem"), certificate.cert);
+    secure = createSecureServer(certificate, (request, response) => {
+      const [, kind, ...rest] = (request.url ?? "").split("/");
+      const name = rest.join("/");
+      if (kind === "away") response.writeHead(302, { location: `${base}/${name}` }).end();
+      else if (kind === "around") response.writeHead(302, { location: `${address}/away/${name}` }).end();
+      else if (kind === "on") response.writeHead(302, { location: `${address}/here/${name}` }).end();
+      else response.end(readFileSync(join(dir, "www", name)));
+    });
+    await new Promise<void>((resolve) => secure.listen(0, "127.0.0.1", resolve));
+    address = `https://127.0.0.1:${(secure.address() as AddressInfo).port}`;
+  });
+
+  afterAll(() => secure.close());
+
+  for (const client of ["curl", "wget"]) {
+    testWith([client])(`is followed within https and never out of it by ${client}`, async () => {
+      const only = join(dir, `only-${client}`);
+      mkdirSync(only);
+      const names = "uname id mkdir mktemp rm cp mv cut awk gunzip gzip chmod grep cat sh env sha256sum printf".split(
+        " ",
+      );
+      for (const name of [...names, client]) {
+        const real = findTool(name);
+        if (real) writeFileSync(join(only, name), `#!/bin/sh\nPATH=/usr/bin:/bin exec ${real} "$@"\n`, { mode: 0o755 });
+      }
+      for (const [place, ok] of [
+        ["here", true],
+        ["on", true],
+        ["away", false],
+        ["around", false],
+      ] as const) {
+        const home = join(dir, `https-${client}-${place}`);
+        mkdirSync(home);
+        writeFileSync(join(home, ".wgetrc"), `ca_certificate = ${join(dir, "ca.pem")}\n`);
+        const env = { LOGAGENT_BASE_URL: `${address}/${place}`, CURL_CA_BUNDLE: join(dir, "ca.pem"), PATH: only };
+        const { code, stderr, installed } = await install(env, { home, shell: [findTool("sh")!] });
+        if (ok) expect([code, stderr]).toEqual([0, expect.stringContaining("installed logagent 1.0.0")]);
+        else expect([code, stderr]).toEqual([1, expect.stringMatching(/fetching .*SHA256SUMS failed/)]);
+        expect(existsSync(installed)).toBe(ok);
+      }
+    });
+  }
+});
+
+test("whatever the umask, nobody else may write what is installed and everybody may run it", async () => {
+  for (const umask of ["000", "077"]) {
+    const { home, code } = await install({}, { umask });
+    expect(code).toBe(0);
+    for (const path of ["bin", "bin/logagent"]) expect(statSync(join(home, path)).mode & 0o777).toBe(0o755);
+  }
 });
 
 testWith(["shellcheck"])("shellcheck finds nothing", async () => {
@@ -163,6 +230,16 @@ describe("refuses and leaves what was there", () => {
     const second = await install({ LOGAGENT_INSTALL_DIR: readOnly });
     expect(second.stderr).toMatch(/cannot be written; set LOGAGENT_INSTALL_DIR/);
     expect(second.code).toBe(1);
+  });
+
+  test("a directory where the program should be", async () => {
+    const home = join(dir, "directory-home");
+    const inTheWay = join(home, "bin", "logagent");
+    mkdirSync(inTheWay, { recursive: true });
+    const { code, stderr } = await install({}, { home });
+    expect([code, stderr]).toEqual([1, expect.stringContaining(`${inTheWay} is a directory; remove it`)]);
+    expect(readdirSync(join(home, "bin"))).toEqual(["logagent"]);
+    expect(readdirSync(inTheWay)).toEqual([]);
   });
 
   test("an unknown option", async () => {
@@ -259,15 +336,116 @@ testWith(["systemd-analyze"])("the unit is one that systemd accepts", async () =
 test("the unit keeps to the hardening that leaves the JIT alone", async () => {
   const { stdout, code } = await install({ LOGAGENT_INSTALL_DIR: "/opt/x" }, { args: ["--print-unit"] });
   expect(code).toBe(0);
+  // Behind a shell that forgets BUN_*: the unit itself has no way to name them all.
+  expect(stdout).toMatch(
+    /^ExecStart=\/bin\/sh -c '.*' \/opt\/x\/logagent tail --config \/etc\/logagent\/logagent.yaml$/m,
+  );
   for (const line of [
-    "ExecStart=/opt/x/logagent tail --config /etc/logagent/logagent.yaml",
     "ExecReload=/bin/kill -HUP $MAINPID",
     "RestartPreventExitStatus=64 78",
-    "UnsetEnvironment=BUN_OPTIONS BUN_BE_BUN",
+    "UMask=0077",
+    "LimitCORE=0",
+    "SystemCallFilter=@system-service",
     "DynamicUser=yes",
     "CapabilityBoundingSet=",
   ]) {
     expect(stdout.split("\n")).toContain(line);
   }
   expect(stdout).not.toMatch(/^MemoryDenyWriteExecute/m);
+});
+
+describe("what the service runs", () => {
+  /** Code that the runtime would run before the program's own. */
+  const evil = join(dir, "evil.js");
+  const env = {
+    BUN_INSPECT_PRELOAD: evil,
+    BUN_OPTIONS: `--preload ${evil}`,
+    BUN_BE_BUN: "1",
+    BUN_JSC_dumpOptions: "2",
+  };
+
+  beforeAll(() => writeFileSync(evil, "console.error('evil ran');\n"));
+
+  /** The words of ExecStart as systemd hands them on, with the real binary and without a configuration. */
+  async function words(): Promise<string[]> {
+    const { stdout } = await install({ LOGAGENT_INSTALL_DIR: "/opt/x" }, { args: ["--print-unit"] });
+    const line = /^ExecStart=(.*)$/m.exec(stdout)![1]!.replaceAll("$$", "$").replace("/opt/x/logagent", binary());
+    return [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!);
+  }
+
+  test("a variable of the runtime runs nothing", async () => {
+    const plain = await run([binary(), "--help"], { env: { BUN_INSPECT_PRELOAD: evil } });
+    expect(plain.stderr).toContain("evil ran");
+    const served = await words();
+    const config = served.indexOf("/etc/logagent/logagent.yaml");
+    const { code, stdout, stderr } = await run(served.with(config, join(dir, "none.yaml")), { env });
+    expect(stdout + stderr).not.toContain("evil ran");
+    expect([code, stderr]).toEqual([78, expect.stringContaining("none.yaml")]);
+  });
+
+  test("the OpenRC script forgets them too", async () => {
+    const { stdout } = await install({ LOGAGENT_INSTALL_DIR: "/opt/x" }, { args: ["--print-openrc"] });
+    const left = await run(["sh", "-c", `${stdout}\nenv | grep -c ^BUN_`], { env });
+    expect(left.stdout).toBe("0\n");
+    expect(stdout).toContain('command="/opt/x/logagent"\n');
+  });
+
+  testWith(["strace", "systemd-analyze"])(
+    "the filter of system calls lets through all that the program makes",
+    async () => {
+      const { stdout } = await run(["systemd-analyze", "syscall-filter"]);
+      const sets = new Map<string, string[]>();
+      for (const part of stdout.split(/^(?=@)/m)) {
+        const [name, ...members] = part.split("\n").map((line) => line.trim());
+        sets.set(
+          name!,
+          members.filter((member) => /^@?[a-z0-9_-]+$/.test(member)),
+        );
+      }
+      const all = (name: string): string[] =>
+        sets.get(name)?.flatMap((one) => (one.startsWith("@") ? all(one) : one)) ?? [];
+      const forbidden = new Set(all("@privileged"));
+      const allowed = new Set(all("@system-service").filter((name) => !forbidden.has(name)));
+      expect(allowed.size).toBeGreaterThan(200);
+
+      const home = join(dir, "traced");
+      mkdirSync(home);
+      writeFileSync(join(home, "a.log"), "one\ntwo\n");
+      const { brokers } = await sharedKafka();
+      const tail = [
+        "tail",
+        join(home, "a.log"),
+        "--topic",
+        await createTopic(brokers, uniqueTopic("filter"), 1),
+        "--brokers",
+        brokers,
+      ];
+      const { code, stderr } = await run([
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        join(home, "calls"),
+        binary(),
+        ...tail,
+        "--once",
+        "--state",
+        join(home, "state", "s.jsonl"),
+        "--metrics-listen",
+        "127.0.0.1:0",
+        "--delivery",
+        "exactly-once",
+        "--compression",
+        "zstd",
+      ]);
+      expect([code, stderr]).toEqual([0, expect.any(String)]);
+      const made = new Set(
+        [...readFileSync(join(home, "calls"), "utf8").matchAll(/^\d+ +([a-z0-9_]+)\(/gm)].map(([, name]) => name!),
+      );
+      expect(made.size).toBeGreaterThan(30);
+      // The tracer shows the call that starts the program; the rest is the program's own.
+      expect([...made].filter((name) => !allowed.has(name))).toEqual([]);
+    },
+    120_000,
+  );
 });
