@@ -11,13 +11,18 @@ import { commit, version } from "./version.ts";
 /** How long (ms) handles that a command forgot may keep a finished process alive. */
 const LINGER = 1000;
 
+/** Exit code for output that cannot be written. */
+const FILE_IO = 74;
+
+let outputFailed = false;
 const argv = exactWords(process.argv.slice(2));
 
 if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
   sayVersion();
 } else {
   guardOutput();
-  process.exitCode = await (await import("./commands/run.ts")).run(argv);
+  const code = await (await import("./commands/run.ts")).run(argv);
+  process.exitCode = code === 0 && outputFailed ? FILE_IO : code;
   setTimeout(endWhenWritten, LINGER).unref();
 }
 
@@ -32,9 +37,16 @@ function sayVersion(): void {
 
 function guardOutput(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") return crash(error);
+    const stoppable = process.listenerCount("SIGTERM") > 0;
+    if (error.code !== "EPIPE") {
+      if (!outputFailed) process.stderr.write(`logagent: writing to standard output: ${error.message}\n`);
+      outputFailed = true;
+      // A command that can stop decides itself what is worth going on for.
+      if (!stoppable) process.exit(FILE_IO);
+      return;
+    }
     // The reader went away (`| head -1`): there is nobody left to write for. A command that knows how to stop does so.
-    if (process.listenerCount("SIGTERM") > 0) process.emit("SIGTERM", "SIGTERM");
+    if (stoppable) process.emit("SIGTERM", "SIGPIPE" as "SIGTERM");
     else process.exit(process.exitCode ?? 0);
   });
   // stderr may be closed; that must not end the work.

@@ -15,7 +15,7 @@ import { consumeGroup } from "./consume/group.ts";
 import { Printer } from "./consume/printer.ts";
 import { parsePartitions, selectTopics } from "./consume/topics.ts";
 import { defineCommand } from "./define.ts";
-import { untilSignal } from "./signals.ts";
+import { signalExitCode, untilSignal } from "./signals.ts";
 import { withClient } from "./with-client.ts";
 
 const raw = "%v\\n";
@@ -136,7 +136,8 @@ export default defineCommand({
       requestTimeout: flags.requestTimeout ?? 30_000,
       timeout: flags.timeout,
     };
-    const { signal, release } = untilSignal();
+    const until = untilSignal();
+    const { signal } = until;
     try {
       const { exitAtEnd, timeout } = flags;
       const read = (client: KafkaClient) => {
@@ -149,9 +150,13 @@ export default defineCommand({
       const patience = exitAtEnd || range.to !== null ? timeout : 0;
       await withClient(context, read, (client) => connectWithin(client, patience, signal, log));
     } finally {
-      release();
+      until.release();
     }
-    return 0;
+    const { received } = until;
+    const promised = flags.exitAtEnd || range.to !== null || flags.count !== undefined;
+    if (received === null || received === "SIGPIPE" || !promised || printer.done) return 0;
+    log.error(`interrupted by ${received}: ${printer.printed} records were printed, the end was not reached`);
+    return signalExitCode(received);
   },
 });
 

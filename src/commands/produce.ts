@@ -15,8 +15,8 @@ import { unescapeText } from "../output/format.ts";
 import { systemClock } from "../runtime.ts";
 import { defineCommand } from "./define.ts";
 import { compileAckFormat } from "./produce/ack-format.ts";
-import { LineReader } from "./produce/line-reader.ts";
-import { jsonRecords, linesOfValues, plainRecords, type RecordOptions, type ToParcels } from "./produce/records.ts";
+import { jsonRecords, plainRecords, type RecordOptions } from "./produce/records.ts";
+import { type Input, interrupted, sendAll } from "./produce/send.ts";
 import { Session } from "./produce/session.ts";
 import { untilSignal } from "./signals.ts";
 
@@ -125,17 +125,25 @@ export default defineCommand({
         onAcked: (batch, outcome) => {
           if (!writeAck) return;
           output.text(writeAck(batch, outcome));
-          void output.flush();
+          // What cannot be printed is told at the end: it is no reason to leave records unsent.
+          output.flush().catch(() => {});
         },
       },
       log,
     );
+    const hurry = new AbortController();
+    const until = untilSignal({ onSecond: () => hurry.abort(), ignorePipe: true });
+    const input: Input = { read: 0, rest: null };
     try {
-      const failure = await sendAll(session, topic, values, files, toParcels);
-      await session.finish();
-      await output.end();
+      const failure = await sendAll(session, topic, values, files, toParcels, until.signal, input);
+      await session.finish(hurry.signal);
       if (failure) throw failure;
+      if (until.received !== null && (input.rest !== null || session.open > 0)) {
+        return interrupted(until.received, session, input, log);
+      }
+      await output.end();
     } finally {
+      until.release();
       await sink.close();
     }
     return verdict(session, log);
@@ -163,55 +171,6 @@ async function createSink(flags: ProduceFlags, client: KafkaClient, options: Pro
     shared: flags.transactionalId !== undefined,
     transactionBytes: 16 << 20,
     transactionInterval: 250,
-  });
-}
-
-/** Everything there is to send; a failure of the input is returned, so that what came before it is still flushed. */
-async function sendAll(
-  session: Session,
-  topic: string | null,
-  values: readonly Uint8Array[] | null,
-  files: readonly string[],
-  toParcels: ToParcels,
-): Promise<LogagentError | null> {
-  const { signal, release } = untilSignal();
-  try {
-    if (topic !== null) await session.prepare(topic);
-    if (values) {
-      for (const [lines, route] of toParcels(linesOfValues(values))) await session.send(lines, route, signal);
-      return null;
-    }
-    for (const file of files) await sendFile(session, file, toParcels, signal);
-    return null;
-  } catch (error) {
-    if (error instanceof LogagentError && (error.code === "BAD_INPUT" || error.code === "FILE_IO")) return error;
-    throw error;
-  } finally {
-    release();
-  }
-}
-
-async function sendFile(session: Session, file: string, toParcels: ToParcels, signal: AbortSignal): Promise<void> {
-  const reader = new LineReader(file);
-  try {
-    while (!signal.aborted) {
-      const lines = await orAborted(reader.next(), signal);
-      if (!lines) break;
-      for (const [part, route] of toParcels(lines)) await session.send(part, route, signal);
-      // Answers are read between the chunks, also where files are read without waiting.
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  } finally {
-    reader.close();
-  }
-}
-
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
-  if (signal.aborted) return Promise.resolve(null);
-  return new Promise((resolve, reject) => {
-    const stop = () => resolve(null);
-    signal.addEventListener("abort", stop, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
   });
 }
 
@@ -295,5 +254,7 @@ function producerOptions(flags: ProduceFlags) {
 function verdict(session: Session, log: Log): number {
   if (session.dropped === 0) return 0;
   log.error(`${session.dropped} records were refused by the broker and are not in the topic`);
-  return exitCodes.BROKER_REFUSED;
+  // What a record says of itself is the input's fault, its size the topic's limit.
+  const own = [...session.droppedFor].every((name) => name === "INVALID_TIMESTAMP" || name === "INVALID_RECORD");
+  return own ? exitCodes.BAD_INPUT : exitCodes.BROKER_REFUSED;
 }

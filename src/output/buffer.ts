@@ -3,6 +3,7 @@
  * call and a slow reader pushes back. Nothing is lost at the end as long as `end` is awaited.
  */
 import type { Writable } from "node:stream";
+import { LogagentError } from "../errors.ts";
 
 const initialBytes = 256 * 1024;
 
@@ -60,7 +61,7 @@ export class OutputBuffer {
     this.length = end;
   }
 
-  /** Starts writing what is collected, once the write before it has ended. Throws what the stream failed with. */
+  /** Starts writing what is collected, once the write before it has ended. Throws LogagentError FILE_IO. */
   async flush(): Promise<void> {
     // More than one caller may wait: only one of them finds it over.
     while (this.writing) await this.writing;
@@ -77,7 +78,8 @@ export class OutputBuffer {
     const written = new Promise<void>((resolve) => {
       this.stream.write(chunk, (error) => {
         if (error && (error as NodeJS.ErrnoException).code === "EPIPE") this.closed = true;
-        else if (error) this.error = error;
+        else if (error)
+          this.error ??= new LogagentError("FILE_IO", `writing to standard output: ${error.message}`, error);
         this.spare = full;
         resolve();
       });

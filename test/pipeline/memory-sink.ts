@@ -25,6 +25,10 @@ export class MemorySink implements Sink {
 
   async prepare(): Promise<void> {}
 
+  partitions(): number {
+    return 1;
+  }
+
   hasRoom(): boolean {
     return this.room;
   }

@@ -76,6 +76,11 @@ export class LineReader {
     return this.window.length > 0 ? this.lines() : null;
   }
 
+  /** The input as messages name it. */
+  get source(): string {
+    return this.name;
+  }
+
   /** Lets go of the file, unless a thread waits for its next bytes. */
   close(): void {
     if (this.ahead !== null) return;

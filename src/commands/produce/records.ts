@@ -1,4 +1,6 @@
 /** What becomes of the lines that were read: values as they are, keys split off, or whole records from JSON. */
+
+import { checkTopicName } from "../../config/topic-name.ts";
 import { LogagentError } from "../../errors.ts";
 import type { Header, Partitioner, Route } from "../../kafka/producer/sink.ts";
 import type { Lines } from "../../lines.ts";
@@ -16,8 +18,16 @@ export interface RecordOptions {
   headers: readonly Header[];
 }
 
-/** Lines with the route they take; several of them when JSON records name several topics. */
-export type Parcel = [lines: Lines, route: Route];
+/** What the lines of a parcel were, for a message about one of them. */
+export interface Origin {
+  /** Number of the line that record `i` was read from. */
+  line(i: number): number;
+  /** The partition that the record itself asks for; null: none. */
+  partition(i: number): number | null;
+}
+
+/** Lines with the route they take; several of them when JSON records name several topics, which then have an origin. */
+export type Parcel = [lines: Lines, route: Route, origin?: Origin];
 export type ToParcels = (lines: Lines) => Iterable<Parcel>;
 
 /** One value a line. Throws LogagentError USAGE without a topic. */
@@ -66,28 +76,37 @@ export function jsonRecords(options: RecordOptions): ToParcels {
       const line = text.toString("utf8", lines.starts[i] as number, lines.ends[i] as number);
       if (line.trim() === "") continue;
       let record: ReturnType<typeof parseRecord>;
+      let topic: string;
       try {
         record = parseRecord(line);
+        topic = options.topic ?? record.topic ?? missingTopic();
+        if (options.topic === null) checkTopicName(topic);
       } catch (error) {
+        // What came before it is good.
         if (parcel) yield parcel.done(lines);
-        throw new LogagentError("BAD_INPUT", `line ${lines.lineNumber + i}: ${(error as Error).message}`, error);
+        throw badLine(lines.lineNumber + i, error);
       }
-      const topic = options.topic ?? record.topic ?? missingTopic();
       if (parcel && parcel.topic !== topic) {
         yield parcel.done(lines);
         parcel = null;
       }
       parcel ??= new JsonParcel(topic, options);
-      parcel.add(record);
+      parcel.add(record, lines.lineNumber + i);
     }
     if (parcel) yield parcel.done(lines);
   };
+}
+
+/** The same error as one of the input, naming the line. */
+export function badLine(line: number, error: unknown): LogagentError {
+  return new LogagentError("BAD_INPUT", `line ${line}: ${(error as Error).message}`, error);
 }
 
 class JsonParcel {
   readonly topic: string;
   private readonly options: RecordOptions;
   private readonly records: ReturnType<typeof parseRecord>[] = [];
+  private readonly lineNumbers: number[] = [];
   private size = 0;
 
   constructor(topic: string, options: RecordOptions) {
@@ -95,8 +114,9 @@ class JsonParcel {
     this.options = options;
   }
 
-  add(record: ReturnType<typeof parseRecord>): void {
+  add(record: ReturnType<typeof parseRecord>, line: number): void {
     this.records.push(record);
+    this.lineNumbers.push(line);
     this.size += record.value?.length ?? 0;
   }
 
@@ -125,7 +145,12 @@ class JsonParcel {
       tombstone: (_, i) => of(i).value === null || (options.nullValue && of(i).value?.length === 0),
       ...(options.partitioner === null ? { partition: (_: Lines, i: number) => of(i).partition ?? null } : {}),
     };
-    return [lines, route];
+    const own = options.partitioner === null;
+    return [
+      lines,
+      route,
+      { line: (i) => this.lineNumbers[i] as number, partition: (i) => (own ? (of(i).partition ?? null) : null) },
+    ];
   }
 }
 

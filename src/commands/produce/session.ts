@@ -3,7 +3,7 @@ import { LogagentError } from "../../errors.ts";
 import type { Batch, Outcome, Route, Sink, SinkEvent } from "../../kafka/producer/sink.ts";
 import type { Lines } from "../../lines.ts";
 import type { Log } from "../../observe/log.ts";
-import { sliceLines } from "./records.ts";
+import { badLine, type Parcel, sliceLines } from "./records.ts";
 
 export interface SessionOptions {
   /** Milliseconds without an acknowledgement, while one is waited for, after which it is given up. */
@@ -20,13 +20,16 @@ const PORTIONS = 20;
 
 export class Session {
   dropped = 0;
+  /** Names of the errors for which records were refused. */
+  readonly droppedFor = new Set<string>();
   private readonly sink: Sink;
   private readonly options: SessionOptions;
   private readonly log: Log;
   private readonly prepared = new Set<string>();
   /** What was appended, oldest first: when, and how many records until then. */
   private readonly appended: { at: number; total: number }[] = [];
-  private total = 0;
+  /** Records appended so far. */
+  total = 0;
   private settledTotal = 0;
   private progressAt = performance.now();
   private trouble: SinkEvent | null = null;
@@ -56,7 +59,10 @@ export class Session {
       this.appended.shift();
     }
     if (outcome.kind === "acked") this.options.onAcked(batch, outcome);
-    else this.dropped += batch.count;
+    else {
+      this.dropped += batch.count;
+      this.droppedFor.add(outcome.name);
+    }
   }
 
   /** Throws LogagentError: no such topic, not authorized, or BROKER_UNAVAILABLE after the time-out. */
@@ -65,6 +71,39 @@ export class Session {
     const limit = this.options.timeout;
     await this.within(this.sink.prepare(topic), limit, `no broker answered within ${limit} ms`);
     this.prepared.add(topic);
+  }
+
+  /** Records that the brokers have acknowledged. */
+  get acknowledged(): number {
+    return this.settledTotal - this.dropped;
+  }
+
+  /** Records that were read and are neither acknowledged nor refused. */
+  get open(): number {
+    return this.total - this.settledTotal;
+  }
+
+  /**
+   * Sends a parcel up to the first record that cannot be sent. Throws LogagentError BAD_INPUT naming its line, when the record
+   * itself chose the topic or the partition.
+   */
+  async sendParcel([lines, route, origin]: Parcel, signal: AbortSignal): Promise<void> {
+    if (origin === undefined) return this.send(lines, route, signal);
+    try {
+      await this.prepare(route.topic);
+    } catch (error) {
+      const refused = error instanceof LogagentError && ["BROKER_REFUSED", "AUTHORIZATION"].includes(error.code);
+      throw refused ? badLine(origin.line(0), error) : error;
+    }
+    const count = this.sink.partitions(route.topic);
+    for (let i = 0; i < lines.count; i++) {
+      const partition = origin.partition(i);
+      if (partition === null || (partition >= 0 && partition < count)) continue;
+      if (i > 0) await this.send(sliceLines(lines, 0, i), route, signal);
+      const text = `producing to partition ${partition} of topic "${route.topic}": it has only partitions 0 to ${count - 1}`;
+      throw badLine(origin.line(i), new Error(text));
+    }
+    await this.send(lines, route, signal);
   }
 
   /** Resolves when the lines are encoded; they may be overwritten then. */
@@ -91,10 +130,15 @@ export class Session {
     this.sink.append(lines, route);
   }
 
-  /** Resolves when every record is settled. Throws LogagentError BROKER_UNAVAILABLE when nothing goes on. */
-  async finish(): Promise<void> {
-    for (;;) {
-      if (await this.sink.flush(1000)) return;
+  /**
+   * Resolves when every record is settled, or `hurry` is aborted. Throws LogagentError BROKER_UNAVAILABLE when nothing goes on.
+   */
+  async finish(hurry: AbortSignal): Promise<void> {
+    const hurried = new Promise<boolean>((resolve) => {
+      hurry.addEventListener("abort", () => resolve(true), { once: true });
+    });
+    while (!hurry.aborted) {
+      if (await Promise.race([this.sink.flush(1000), hurried])) return;
       this.checkProgress();
     }
   }

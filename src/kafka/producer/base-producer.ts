@@ -131,6 +131,10 @@ export abstract class BaseProducer implements Sink {
     }
   }
 
+  partitions(topic: string): number {
+    return this.accumulator.topic(topic).partitions.length;
+  }
+
   hasRoom(topic: string): boolean {
     return this.accumulator.hasRoom(topic);
   }

@@ -60,6 +60,8 @@ export interface Sink {
    * LogagentError (BROKER_REFUSED "no such topic", AUTHORIZATION, …) for what waiting alone does not mend.
    */
   prepare(topic: string): Promise<void>;
+  /** How many partitions a prepared topic has, as far as is known now. */
+  partitions(topic: string): number;
   /** True while `append` for this topic stays under the memory cap and under the topic's fair share of it. */
   hasRoom(topic: string): boolean;
   /** Called (once per change) when room came back after `hasRoom` was false. */

@@ -71,6 +71,10 @@ export class CommittingSink implements Sink {
     await this.producer;
   }
 
+  partitions(topic: string): number {
+    return this.sink.partitions(topic);
+  }
+
   /** Throws what ended the producer. */
   hasRoom(topic: string): boolean {
     this.throwFailure();
