@@ -1,6 +1,7 @@
 /** `logagent check FILE`: everything that is wrong with a config file, at once. */
 import { logFlags } from "../config/flags.ts";
 import { printable } from "../printable.ts";
+import { complain } from "./complain.ts";
 import { defineCommand } from "./define.ts";
 
 export default defineCommand({
@@ -19,7 +20,7 @@ export default defineCommand({
     const { statePathProblem } = await import("../state/path-problem.ts");
     const given = { ...tailEnvironment(process.env), config: words[0]! };
     const config = loadAgentConfig({ given, words: [] }, withAssumedSecrets(process.env));
-    for (const warning of config.warnings) process.stderr.write(`logagent: warning: ${warning}\n`);
+    for (const warning of config.warnings) complain(`warning: ${warning}`);
     const problem = statePathProblem(config.state);
     if (problem !== null) {
       throw new ConfigError("CONFIG", [{ file: words[0]!, line: null, where: "state", message: problem }]);

@@ -1,7 +1,6 @@
 /** `logagent produce`: records from the command line, stdin or files. */
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { connectionOptions } from "../config/connection.ts";
 import type { FlagValues } from "../config/flag.ts";
 import { connectionFlags, producerFlags } from "../config/flags.ts";
 import { checkTopicName } from "../config/topic-name.ts";
@@ -19,6 +18,7 @@ import { jsonRecords, plainRecords, type RecordOptions } from "./produce/records
 import { type Input, interrupted, sendAll } from "./produce/send.ts";
 import { Session } from "./produce/session.ts";
 import { untilSignal } from "./signals.ts";
+import { connectionOf } from "./with-client.ts";
 
 const flags = {
   ...connectionFlags,
@@ -108,7 +108,7 @@ export default defineCommand({
     const options = recordOptions(flags, topic);
     const toParcels = flags.inputFormat === "json" ? jsonRecords(options) : plainRecords(options);
     const values = givenValues(flags, files);
-    const connection = connectionOptions(flags);
+    const connection = connectionOf(flags, log);
     const output = new OutputBuffer(process.stdout);
     const writeAck = flags.outputFormat === undefined ? null : compileAckFormat(flags.outputFormat);
 

@@ -5,6 +5,7 @@ import { showPath } from "../path-text.ts";
 import { defaultStatePath } from "../state/default-path.ts";
 import { advise } from "./advice.ts";
 import { type ConnectionFlags, resolveConnection } from "./connection.ts";
+import { connectionRisks } from "./connection-risks.ts";
 import { type ConfigFile, fileKey, readConfigFile } from "./file.ts";
 import { type Flags, type FlagValues, flagName } from "./flag.ts";
 import { connectionFlags, producerFlags } from "./flags.ts";
@@ -70,7 +71,10 @@ export function loadAgentConfig(
     newDestination: settings.newDestination ?? false,
     metricsListen: settings.metricsListen ?? null,
     configFile,
-    warnings: file === null ? [] : advise(file, env).map(problemText),
+    warnings: [
+      ...(file === null ? [] : advise(file, env).map(problemText)),
+      ...(dryRun ? [] : connectionRisks(settings as ConnectionFlags)),
+    ],
     inputs,
   };
   if (problems.length > 0) throw new ConfigError(file === null ? "USAGE" : "CONFIG", problems);

@@ -14,7 +14,7 @@ import { removeDir, tempDir } from "../support/temp.ts";
 const dir = tempDir("schema");
 afterAll(() => removeDir(dir));
 const file = join(dir, "logagent.yaml");
-for (const name of ["ca.pem", "password"]) writeFileSync(join(dir, name), "x");
+for (const name of ["ca.pem", "password"]) writeFileSync(join(dir, name), "x", { mode: 0o600 });
 
 const valid = new Ajv({ allErrors: true, allowUnionTypes: true }).compile(configJsonSchema() as AnySchema);
 const env = { HOME: "/h", STATE_DIRECTORY: "/s" };
