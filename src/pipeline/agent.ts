@@ -16,6 +16,7 @@ import type { Delivery } from "./delivery/delivery.ts";
 import { fixedChanges } from "./fixed-settings.ts";
 import type { CreateTailer } from "./inputs/input.ts";
 import { sayAbsent } from "./inputs/missing-paths.ts";
+import { sayShared } from "./inputs/shared-files.ts";
 import { Inputs } from "./inputs/supervisor.ts";
 import { Feed } from "./read-loop.ts";
 import { Topics } from "./topics.ts";
@@ -165,6 +166,7 @@ export class Agent {
     await inputs.apply(this.config.inputs);
     const absent = sayAbsent(inputs.running, this.config, log).catch(fail);
     if (this.config.once || this.config.mustExist) await absent;
+    sayShared(inputs.running, log);
     delivery
       .run({
         positions,

@@ -6,6 +6,7 @@ import { encodeRecord } from "../output/record-json.ts";
 import { type Clock, sleep } from "../runtime.ts";
 import { type CreateTailer, Input } from "./inputs/input.ts";
 import { sayAbsent } from "./inputs/missing-paths.ts";
+import { FileOwners } from "./inputs/shared-files.ts";
 
 export interface DryRunOptions {
   inputs: readonly InputConfig[];
@@ -25,8 +26,11 @@ export interface DryRunOptions {
  */
 export async function dryRun(options: DryRunOptions): Promise<void> {
   const { clock, log, write } = options;
+  const owners = new FileOwners();
   for (const config of options.inputs) {
-    const tailer = options.createTailer({ ...config.tail, once: true });
+    const { owner, claims } = owners.of(config);
+    const tailer = options.createTailer({ ...config.tail, once: true }, claims);
+    owner.tailer = tailer;
     tailer.onEvent((event) => log[event.level](event.message, { input: config.name, path: event.path }));
     try {
       const input = new Input(config, options.host, tailer, (error) => {

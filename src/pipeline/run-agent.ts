@@ -49,7 +49,7 @@ export async function runAgent(config: AgentConfig, load: () => AgentConfig, log
     linger: spacing(config),
     journal: state.journal,
     delivery,
-    createTailer: (options) => createTailer(options, env),
+    createTailer: (options, claims) => createTailer(options, claims ? { ...env, claims } : env),
     async connect() {
       await client.connect();
       return (await client.metadata([])).clusterId;

@@ -12,7 +12,7 @@ export async function runDry(config: AgentConfig, log: Log): Promise<number> {
   await dryRun({
     inputs: config.inputs,
     mustExist: config.mustExist,
-    createTailer: (options) => createTailer(options, env),
+    createTailer: (options, claims) => createTailer(options, claims ? { ...env, claims } : env),
     host: hostname(),
     clock: systemClock,
     log,

@@ -10,17 +10,20 @@ import { Registry, view } from "./files/registry.ts";
 import { Troubles } from "./files/troubles.ts";
 import { AwaitedMounts } from "./files/unreachable-mounts.ts";
 import { CheckedFs } from "./fs/checked-fs.ts";
-import type { Fs } from "./fs/fs.ts";
+import type { Fs, Stat } from "./fs/fs.ts";
 import type { Identity } from "./identity/identity.ts";
 import { Hints } from "./poll/events.ts";
 import { Poller } from "./poll/poller.ts";
 import { RateLimit } from "./poll/rate-limit.ts";
 import { Turns } from "./poll/read-queue.ts";
 import { Scout } from "./poll/scan-schedule.ts";
+import { probe } from "./rotation/compare.ts";
 import { type Context, defaultTiming, type Timing } from "./rotation/context.ts";
+import { type FileClaims, ForeignFiles, noClaims } from "./rotation/foreign-files.ts";
 import { Arrivals } from "./rotation/new-paths.ts";
 import { resume } from "./rotation/resume.ts";
 import { Rotation } from "./rotation/rotation.ts";
+import { holderOf, holds } from "./rotation/same-file.ts";
 import type { TailEvent, TailedFile, Tailer, TailOptions } from "./types.ts";
 
 export interface TailEnv {
@@ -29,6 +32,8 @@ export interface TailEnv {
   random: Random;
   /** Absolute paths of the agent's own state; no glob follows them or what is named for them. */
   own?: readonly string[];
+  /** What the inputs of the same topic tell each other. */
+  claims?: FileClaims;
   timing?: Partial<Timing>;
   /** Tests plant defects in it and prove that they are caught. */
   judgement?: Partial<Judgement>;
@@ -48,11 +53,12 @@ class FileTailer implements Tailer, Context {
   readonly fs: Fs;
   readonly clock: Clock;
   readonly random: Random;
-  readonly registry = new Registry();
+  readonly registry: Registry;
   readonly descriptors: Descriptors;
   readonly discovery: Discovery;
   readonly awaited: AwaitedMounts;
   readonly troubles = new Troubles((...event) => this.event(...event));
+  readonly foreign: ForeignFiles;
   readonly timing: Timing;
   readonly judgement: Judgement;
   readonly #arrivals: Arrivals;
@@ -80,6 +86,8 @@ class FileTailer implements Tailer, Context {
     this.judgement = { ...judgement, ...env.judgement };
     this.descriptors = new Descriptors(this.fs, options.maxOpenFiles, (file) => this.#awake(file));
     this.discovery = new Discovery(this.fs, options.paths, options.exclude, rule);
+    this.foreign = new ForeignFiles(this, env.claims ?? noClaims);
+    this.registry = new Registry((inode) => env.claims?.claim(inode));
     this.awaited = new AwaitedMounts(this.fs);
     this.#arrivals = new Arrivals(this);
     this.#rotation = new Rotation(this, this.#arrivals);
@@ -111,7 +119,9 @@ class FileTailer implements Tailer, Context {
       });
     if (this.options.once) await this.awaited.need(this, answers);
     this.#arrivals.firstScan = !scanned && states.length === 0;
+    this.#arrivals.starting = true;
     await this.#scout.start();
+    this.#arrivals.starting = false;
     this.#arrivals.firstScan = false;
     if (!scanned) this.registry.changed.add(this.#scanMark.id);
     if (this.options.once)
@@ -168,6 +178,16 @@ class FileTailer implements Tailer, Context {
 
   forgotten(): string[] {
     return this.registry.forgotten.splice(0);
+  }
+
+  holding(path: string, stat: Stat): (() => number) | null {
+    const file = holderOf(this, path, stat);
+    if (file === null || (file.gone && file.read === 0)) return null;
+    return probe(this, () => holds(this, file, path, stat)) ? () => file.read : null;
+  }
+
+  knows(inode: string): boolean {
+    return this.registry.hasInode(inode);
   }
 
   file(id: FileId): TailedFile | undefined {

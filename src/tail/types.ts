@@ -1,6 +1,7 @@
 /** The seam between the tailer and the pipeline. One tailer follows the files of one input. */
 import type { FileId, Lines } from "../lines.ts";
 import type { FileState } from "../state/types.ts";
+import type { Stat } from "./fs/fs.ts";
 import type { FollowLinks } from "./fs/link-rule.ts";
 
 export type StartPosition = "beginning" | "end" | number; // a number: bytes, negative from the end; moves on to the next line start
@@ -59,6 +60,8 @@ export interface TailedFile {
   id: FileId;
   input: string;
   path: string;
+  /** Device and inode. */
+  inode?: string;
   /** Bytes read and handed out. */
   read: number;
   /** Bytes acknowledged. */
@@ -99,6 +102,13 @@ export interface Tailer {
   changed(): FileId[];
   /** Keys of states that can be removed from the journal since the last call. */
   forgotten(): string[];
+  /** Is it that of a file this input follows or remembers? (`inodeKey`) */
+  knows?(inode: string): boolean;
+  /**
+   * Tells the position behind what was handed out of the file that a path holds, followed or gone; null: it is none of
+   * this input's.
+   */
+  holding?(path: string, stat: Stat): (() => number) | null;
   file(id: FileId): TailedFile | undefined;
   files(): Iterable<TailedFile>;
   /** With `once`: every file was handed out up to the size taken at the start. */

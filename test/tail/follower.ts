@@ -3,7 +3,7 @@ import type { Lines } from "../../src/lines.ts";
 import { type Clock, systemClock } from "../../src/runtime.ts";
 import type { FileState } from "../../src/state/types.ts";
 import { type Fs, nodeFs } from "../../src/tail/fs/fs.ts";
-import { createTailer } from "../../src/tail/tailer.ts";
+import { createTailer, type TailEnv } from "../../src/tail/tailer.ts";
 import type { TailEvent, Tailer, TailOptions } from "../../src/tail/types.ts";
 
 export const defaults: TailOptions = {
@@ -42,10 +42,10 @@ export class Follower {
   readonly #options: TailOptions;
   readonly #fs: Fs;
   readonly #clock: Clock;
-  readonly #own: readonly string[];
+  readonly #more: Partial<TailEnv>;
 
-  constructor(options: Partial<TailOptions>, fs: Fs = nodeFs, clock: Clock = systemClock, own: readonly string[] = []) {
-    this.#own = own;
+  constructor(options: Partial<TailOptions>, fs: Fs = nodeFs, clock: Clock = systemClock, more: Partial<TailEnv> = {}) {
+    this.#more = more;
     this.#options = { ...defaults, ...options };
     this.#fs = fs;
     this.#clock = clock;
@@ -55,9 +55,9 @@ export class Follower {
     options: Partial<TailOptions>,
     fs?: Fs,
     clock?: Clock,
-    own?: readonly string[],
+    more?: Partial<TailEnv>,
   ): Promise<Follower> {
-    const follower = new Follower(options, fs, clock, own);
+    const follower = new Follower(options, fs, clock, more);
     await follower.restart();
     return follower;
   }
@@ -68,7 +68,7 @@ export class Follower {
       fs: this.#fs,
       clock: this.#clock,
       random: Math.random,
-      own: this.#own,
+      ...this.#more,
     });
     this.tailer.onEvent((event) => this.events.push(event));
     // What a journal holds has been through JSON.

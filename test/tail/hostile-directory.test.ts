@@ -180,9 +180,9 @@ test("what is named for the agent's own state is not followed", async () => {
   for (const name of [state, `${state}.1`]) writeFileSync(name, "state\n");
   linkSync(join(logs, "a.jsonl"), join(logs, "b.jsonl"));
   symlinkSync(state, join(logs, "c.jsonl"));
-  const follower = await Follower.start({ paths: [join(logs, "*.jsonl*")], from: "beginning" }, undefined, undefined, [
-    state,
-  ]);
+  const follower = await Follower.start({ paths: [join(logs, "*.jsonl*")], from: "beginning" }, undefined, undefined, {
+    own: [state],
+  });
   await follower.lines(1);
   await follower.quiet();
   expect(follower.seen).toEqual(["line"]);

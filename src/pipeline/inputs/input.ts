@@ -2,12 +2,13 @@ import type { InputConfig } from "../../config/types.ts";
 import type { Route } from "../../kafka/producer/sink.ts";
 import type { FileId, Lines } from "../../lines.ts";
 import { showPath } from "../../path-text.ts";
+import type { FileClaims } from "../../tail/rotation/foreign-files.ts";
 import type { TailEvent, Tailer, TailOptions } from "../../tail/types.ts";
 import type { PositionOwner } from "../checkpoint/positions.ts";
 import { JsonLines } from "./json-encoder.ts";
 import { Router } from "./router.ts";
 
-export type CreateTailer = (options: TailOptions) => Tailer;
+export type CreateTailer = (options: TailOptions, claims?: FileClaims) => Tailer;
 
 /** One run of an input: its tailer and its routes, from a start to a crash or the end. */
 export class Input implements PositionOwner {

@@ -9,6 +9,7 @@ import type { Ledger } from "../checkpoint/dirty-files.ts";
 import type { Positions } from "../checkpoint/positions.ts";
 import type { Topics } from "../topics.ts";
 import { type CreateTailer, eventCount, Input } from "./input.ts";
+import { FileOwners } from "./shared-files.ts";
 
 export interface InputsOptions {
   createTailer: CreateTailer;
@@ -52,6 +53,7 @@ export class Inputs {
   private readonly options: InputsOptions;
   private readonly supervised = new Map<string, Supervised>();
   private readonly draining = new Set<Input>();
+  private readonly owners = new FileOwners();
   private closing = false;
   private nextPrune = 0;
 
@@ -77,6 +79,7 @@ export class Inputs {
       one.end(null);
     }
     const added = configs.filter((config) => !this.supervised.has(config.name));
+    this.owners.expect(added, (name) => this.options.ledger.of(name));
     await Promise.all(added.map((config) => this.add(config)));
   }
 
@@ -162,16 +165,19 @@ export class Inputs {
     started: () => void,
   ): Promise<unknown> {
     const { createTailer, ledger, topics, host, wake, onFatal } = this.options;
+    const { owner, claims } = this.owners.of(config);
     let tailer: Tailer | undefined;
     let input: Input;
     try {
-      tailer = createTailer(config.tail);
+      tailer = createTailer(config.tail, claims);
+      owner.tailer = tailer;
       tailer.onEvent((event) => this.report(config.name, event));
       tailer.onWake(wake);
       input = new Input(config, host, tailer, (error) => one.end(error));
       await tailer.start(ledger.of(config.name));
     } catch (error) {
       tailer?.close();
+      owner.tailer = null;
       started();
       return error ?? new Error("the start failed");
     }
@@ -186,6 +192,7 @@ export class Inputs {
     this.running = this.running.filter((other) => other !== input);
     if (this.closing) return null;
     await this.drain(input);
+    owner.tailer = null;
     one.input = null;
     return crash;
   }

@@ -38,6 +38,13 @@ export class Registry {
   /** The file that was last followed under a path. */
   readonly #lastAt = new Map<string, FollowedFile>();
 
+  readonly #claim: (inode: string) => void;
+
+  /** `claim` hears of each inode that a file is found at. */
+  constructor(claim: (inode: string) => void = () => {}) {
+    this.#claim = claim;
+  }
+
   add(file: FollowedFile): void {
     this.changes++;
     this.files.set(file.id, file);
@@ -86,7 +93,12 @@ export class Registry {
     this.#unindexInode(file);
     file.identity = { dev: identity.dev, ino: identity.ino, birth: identity.birth };
     this.#byInode.set(inodeKey(identity), file);
+    this.#claim(inodeKey(identity));
     this.changed.add(file.id);
+  }
+
+  hasInode(inode: string): boolean {
+    return this.#byInode.has(inode);
   }
 
   /** The file that holds this inode, or held it last. */
@@ -159,7 +171,10 @@ export class Registry {
 
   #index(file: FollowedFile): void {
     const holder = this.atInode(file.identity);
-    if (!holder || !file.gone) this.#byInode.set(inodeKey(file.identity), file);
+    if (!holder || !file.gone) {
+      this.#byInode.set(inodeKey(file.identity), file);
+      this.#claim(inodeKey(file.identity));
+    }
     this.#indexRoot(file);
   }
 
@@ -186,6 +201,7 @@ export function view(file: FollowedFile): TailedFile {
     id: file.id,
     input: file.input,
     path: file.path,
+    inode: inodeKey(file.identity),
     read: file.read,
     position: file.position,
     size: Math.max(file.size, file.read),

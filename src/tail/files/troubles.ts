@@ -15,6 +15,20 @@ interface Known {
   seen: number;
 }
 
+interface Trouble {
+  /** The event's. */
+  name: string;
+  /** "cannot open", "not following", …. */
+  what: string;
+  path: string;
+  reason: string;
+  /** What many such paths have in common, in the place of the reason. */
+  kind?: string;
+  /** Default warn, for the first few. */
+  level?: "warn" | "debug";
+  more?: Partial<TailEvent>;
+}
+
 export type Say = (level: TailEvent["level"], name: string, message: string, more: Partial<TailEvent>) => void;
 
 export class Troubles {
@@ -29,23 +43,20 @@ export class Troubles {
     this.#say = say;
   }
 
-  /** The trouble was met (again) at `now`, monotonic milliseconds. `what`: "cannot open", …. */
-  met(
-    event: { name: string; what: string; path: string; reason: string; more?: Partial<TailEvent> },
-    now: number,
-  ): void {
-    const { name, what, path, reason, more } = event;
+  /** The trouble was met (again) at `now`, monotonic milliseconds. */
+  met(trouble: Trouble, now: number): void {
+    const { name, what, path, reason, more } = trouble;
     const known = this.#known.get(path);
     if (known) known.seen = now;
     if (known?.reason === reason) return;
     if (known || this.#known.size < mostKnown) this.#known.set(path, { reason, seen: now });
-    const level = this.#named < mostNamed ? "warn" : "debug";
-    if (this.#named < mostNamed) this.#named++;
-    else {
-      const kind = `${what}: ${shortReason(reason)}`;
+    const quiet = trouble.level === "debug" || this.#named >= mostNamed;
+    if (!quiet) this.#named++;
+    else if (trouble.level !== "debug") {
+      const kind = `${what}: ${trouble.kind ?? shortReason(reason)}`;
       this.#unnamed.set(kind, (this.#unnamed.get(kind) ?? 0) + 1);
     }
-    this.#say(level, name, `${what} ${path}: ${reason}`, { path, ...more });
+    this.#say(quiet ? "debug" : "warn", name, `${what} ${path}: ${reason}`, { path, ...more });
   }
 
   /** It can be read. */

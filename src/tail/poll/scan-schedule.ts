@@ -71,9 +71,11 @@ export class Scout {
 
   #walk(now: number): Promise<void>[] {
     const { registry, discovery, options, clock } = this.#context;
-    const known = (path: string) => registry.byPath.has(path) || registry.copies.has(path);
+    const known = (path: string) =>
+      registry.byPath.has(path) || registry.copies.has(path) || this.#context.foreign.has(path);
     this.#wanted = false;
     this.#arrivals.dropStaleCopies("local");
+    this.#context.foreign.review("local");
     const first = this.#arrivals.firstScan;
     const { found, pending } = discovery.scan(
       {
@@ -87,6 +89,7 @@ export class Scout {
       (late) => {
         // The server has just answered: what else is to be asked of it is asked now.
         this.#arrivals.dropStaleCopies("network");
+        this.#context.foreign.review("network");
         this.#arrivals.firstScan = first;
         this.#take(late);
         this.#arrivals.firstScan = false;

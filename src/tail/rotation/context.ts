@@ -10,6 +10,7 @@ import type { AwaitedMounts } from "../files/unreachable-mounts.ts";
 import type { Fs } from "../fs/fs.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { TailEvent, TailOptions } from "../types.ts";
+import type { ForeignFiles } from "./foreign-files.ts";
 
 export interface Context {
   readonly options: TailOptions;
@@ -21,6 +22,7 @@ export interface Context {
   readonly discovery: Discovery;
   readonly awaited: AwaitedMounts;
   readonly troubles: Troubles;
+  readonly foreign: ForeignFiles;
   readonly timing: Timing;
   readonly judgement: Judgement;
   event(level: TailEvent["level"], name: string, message: string, more?: Partial<TailEvent>): void;

@@ -22,7 +22,8 @@ export function follow(
     attached,
     from,
     consumed = false,
-  }: { after: FollowedFile | null; attached: boolean; from: boolean; consumed?: boolean },
+    position: known = 0,
+  }: { after: FollowedFile | null; attached: boolean; from: boolean; consumed?: boolean; position?: number },
 ): FollowedFile | null {
   const { registry, fs, options, descriptors } = context;
   let fd: number | null = null;
@@ -36,7 +37,7 @@ export function follow(
       ? content.size
       : from && content.codec === null
         ? startPosition(content, stat.size, options)
-        : 0;
+        : Math.min(known, content.size);
     const file = context.newFile(path, stat, position);
     file.attached = attached;
     file.growHead(headOf(content), 0);

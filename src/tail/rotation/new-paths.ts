@@ -20,6 +20,8 @@ export class Arrivals {
   readonly #context: Context;
   /** Set during an input's very first scan: `--from` applies. */
   firstScan = false;
+  /** Set during the first scan of a run. */
+  starting = false;
 
   constructor(context: Context) {
     this.#context = context;
@@ -32,6 +34,7 @@ export class Arrivals {
     if (stat.kind === "fifo") return named && followFifo(this.#context, path, stat);
     const before = registry.lastAt(path);
     if (!options.reopen && before) return false;
+    if (this.#context.foreign.take(path, stat, this.starting ? "warn" : "debug")) return false;
     const known = this.#knownByInode(path, stat);
     if (known === "second-name") return false;
     if (known) {

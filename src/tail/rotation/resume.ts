@@ -35,6 +35,10 @@ export function resume(context: Context, arrivals: Arrivals, files: readonly Fol
   for (const file of files) {
     const path = home(context, file.path);
     const found = byIdentity(context, file, history);
+    if (found && context.foreign.take(found.path, found.stat, "warn")) {
+      file.done = true; // the other input goes on with it
+      continue;
+    }
     if (found) adopt(context, file, found);
     else if (!file.done) missing.push(file);
     if (found?.path !== path && isLater(file, left.get(path))) left.set(path, file);
