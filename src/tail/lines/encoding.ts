@@ -3,15 +3,16 @@ import type { Encoding } from "../files/file.ts";
 import type { TailOptions } from "../types.ts";
 import type { LineTable } from "./scan.ts";
 
-/** `head`: the file's first bytes, or null when it is entered in the middle. */
-export function detectEncoding(wanted: TailOptions["encoding"], head: Uint8Array | null): Encoding {
+/** `head`: the file's first bytes. Null: it may be the first byte of a byte order mark whose second is not written yet. */
+export function detectEncoding(wanted: TailOptions["encoding"], head: Uint8Array): Encoding | null {
   if (wanted !== "auto") return wanted;
-  if (head !== null && head.length >= 2) {
-    if (head[0] === 0xff && head[1] === 0xfe) return "utf-16le";
-    if (head[0] === 0xfe && head[1] === 0xff) return "utf-16be";
-  }
+  if (head.length === 0 || (head.length === 1 && head[0]! >= 0xfe)) return null;
+  if (head[0] === 0xff && head[1] === 0xfe) return "utf-16le";
+  if (head[0] === 0xfe && head[1] === 0xff) return "utf-16be";
   return "utf-8";
 }
+
+export const newline16 = { "utf-16le": Buffer.from([10, 0]), "utf-16be": Buffer.from([0, 10]) };
 
 /** Two bytes a character? */
 export function isWide(encoding: Encoding | null): encoding is "utf-16le" | "utf-16be" {

@@ -89,7 +89,9 @@ export class Reader {
     const ended = n < room || file.read + length >= file.limit;
     if (file.headOpen && length > 0) this.#growHead(file, n);
     if (length === 0) return "end";
-    file.encoding ??= detectEncoding(this.#options.encoding, file.read === 0 ? buffer.subarray(data, n) : null);
+    // Entered in the middle, its encoding is known from `prepare`.
+    file.encoding ??= detectEncoding(this.#options.encoding, buffer.subarray(0, n)) ?? (file.final ? "utf-8" : null);
+    if (file.encoding === null) return "end";
     const table = this.#table;
     const reading = { file, source, options: this.#options, report: this.#report, buffer, data, n, table };
     if (buffer[data] === 0 && length >= 4096 && nulRun(buffer, data, n) === length) return passHole(reading, length);

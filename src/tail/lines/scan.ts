@@ -1,4 +1,5 @@
 /** Finds line ends in a buffer: three reused arrays, no object per line. */
+import { newline16 } from "./encoding.ts";
 
 /** Records a chunk holds at most. */
 export const maxRecords = 16_384;
@@ -42,8 +43,6 @@ export function scanLines(
   table.count = i;
   return start;
 }
-
-const newline16 = { "utf-16le": Buffer.from([10, 0]), "utf-16be": Buffer.from([0, 10]) };
 
 /** The same for UTF-16, whose code units lie at even distances from `from`. */
 export function scanLines16(
