@@ -66,6 +66,22 @@ test("two stars match any depth, none included, and each file once", () => {
   expect(scan(files, ["sub/**", "sub/*.log"])).toEqual(["sub/c.log", "sub/deep/d.log", "sub/deep/e1.log"]);
 });
 
+test("names that begin with a dot are matched by a dot only, below two stars as by one", () => {
+  const hidden = [...files, "sub/.d/f.log", "sub/.e.log"];
+  for (const pattern of ["**", "**/*", "**/**"])
+    expect(scan(hidden, [pattern])).toEqual(scan(files.slice(0, 3).concat(files.slice(4)), [pattern]));
+  expect(scan(hidden, ["sub/**"])).toEqual(["sub/c.log", "sub/deep/d.log", "sub/deep/e1.log"]);
+  expect(scan(hidden, ["**/.*"])).toEqual([".hidden.log", "sub/.e.log"]);
+});
+
+test("a name with brackets or braces that exists is that file; with a star it is a pattern all the same", () => {
+  const odd = ["we[ird].log", "wei.log", "{a,b}.txt", "a.txt", "s*.log", "sx.log"];
+  expect(scan(odd, ["we[ird].log"])).toEqual(["we[ird].log"]);
+  expect(scan(odd, ["{a,b}.txt"])).toEqual(["{a,b}.txt"]);
+  expect(scan(odd.slice(1), ["we[ird].log"])).toEqual(["wei.log"]);
+  expect(scan(odd, ["s*.log"])).toEqual(["s*.log", "sx.log"]);
+});
+
 test("excludes prune by name and by path", () => {
   expect(scan(files, ["**/*.log"], ["b*", "sub/deep/**"])).toEqual(["a.log", "sub/c.log", "x/c.log"]);
   expect(scan(files, ["**/*.log"], ["sub"])).toEqual(["a.log", "b.log", "x/c.log"]);

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { LogagentError } from "../../errors.ts";
 import type { Log } from "../../observe/log.ts";
 import { encodePath } from "../../path-text.ts";
-import { hasMagic } from "../../tail/discovery/glob.ts";
+import { hasMagic, isPattern } from "../../tail/discovery/glob.ts";
 import type { Input } from "./input.ts";
 
 /**
@@ -17,10 +17,12 @@ export async function sayAbsent(
   for (const { config, tailer } of inputs) {
     const { paths } = config.tail;
     const empty = [...tailer.files()].length === 0;
-    const globs = paths.filter(hasMagic);
+    const exists = new Set<string>();
+    for (const path of paths) if (hasMagic(path) && (await kindOf(path)) !== "missing") exists.add(path);
+    const globs = paths.filter((path) => isPattern(path, (one) => exists.has(one)));
     const absent: { text: string; directory: boolean }[] = [];
     for (const path of paths) {
-      if (hasMagic(path)) continue;
+      if (globs.includes(path)) continue;
       const kind = await kindOf(path);
       if (kind === "directory") {
         const text = `${path} is a directory; name its files, for example ${path.replace(/\/+$/, "")}/*.log`;

@@ -12,6 +12,14 @@ export function hasMagic(path: string): boolean {
   return /[*?[{]/.test(path);
 }
 
+/**
+ * Is it a pattern? A name with brackets or braces that exists is that file, as a shell hands it over; with `*` or `?` it
+ * is a pattern all the same, and matches a file so named too.
+ */
+export function isPattern(path: string, exists: (path: string) => boolean): boolean {
+  return hasMagic(path) && (/[*?]/.test(path) || !exists(path));
+}
+
 /** Parses one pattern; braces may contain slashes, so that one pattern can give several globs. */
 export function parseGlob(pattern: string): Glob[] {
   return expandBraces(pattern).map((one) => {

@@ -2,9 +2,9 @@
 
 import type { DirEntry, Fs } from "../fs/fs.ts";
 import { type LinkAnswer, LinkRule, type LinkRuleOptions, type Trace } from "../fs/link-rule.ts";
-import { inside, joinPath } from "../fs/rotated-names.ts";
+import { inside, joinPath, tryStat } from "../fs/rotated-names.ts";
 import { type Found, isLog } from "./found.ts";
-import { foundBy, type Glob, hasMagic, matchName, parseGlob, pathMatcher } from "./glob.ts";
+import { foundBy, type Glob, isPattern, matchName, parseGlob, pathMatcher } from "./glob.ts";
 import { RemoteFiles, type Trouble } from "./network-files.ts";
 import { drive, isStat, type Walk } from "./requests.ts";
 import { type Moment, QuietDirectories } from "./unchanged-directories.ts";
@@ -60,9 +60,11 @@ export class Discovery {
     this.#fs = fs;
     this.#rule = rule;
     this.#excluded = pathMatcher(exclude);
-    this.#included = foundBy(paths.filter(hasMagic));
+    const split = splitPaths(fs, paths);
+    const named = new Set(split.named);
+    this.#included = foundBy(split.patterns);
     for (const path of paths) {
-      const globs = hasMagic(path) ? parseGlob(path) : [null];
+      const globs = named.has(path) ? [null] : parseGlob(path);
       for (const glob of globs) {
         const quiet = new QuietDirectories();
         this.#targets.push({ glob, path, directories: new Set(), quiet, busy: false });
@@ -264,9 +266,15 @@ export function linkRule(
   paths: readonly string[],
   options: Partial<Pick<LinkRuleOptions, "follow" | "own" | "uid">> = {},
 ): LinkRule {
-  const named = paths.filter((path) => !hasMagic(path));
-  const roots = paths.filter(hasMagic).flatMap((path) => parseGlob(path).map(({ root }) => root));
+  const { named, patterns } = splitPaths(fs, paths);
+  const roots = patterns.flatMap((path) => parseGlob(path).map(({ root }) => root));
   return new LinkRule(fs, { follow: "safe", own: [], uid: process.getuid?.() ?? 0, ...options, named, roots });
+}
+
+function splitPaths(fs: Fs, paths: readonly string[]): { named: string[]; patterns: string[] } {
+  const exists = (path: string) => !fs.traits(path).network && Boolean(tryStat(fs, path));
+  const patterns = new Set(paths.filter((path) => isPattern(path, exists)));
+  return { named: paths.filter((path) => !patterns.has(path)), patterns: [...patterns] };
 }
 
 const none: readonly number[] = [];
@@ -279,8 +287,9 @@ function mayBeDirectory({ kind }: DirEntry): boolean {
 function matches(glob: Glob, index: number, name: string): readonly number[] {
   const segment = glob.segments[index]!;
   if (segment !== "**") return matchName(segment, name) ? [index + 1] : none;
-  const steps = name.startsWith(".") ? [] : [index];
-  if (index + 1 === glob.segments.length) steps.push(index + 1);
+  const hidden = name.startsWith(".");
+  const steps = hidden ? [] : [index];
+  if (index + 1 === glob.segments.length) steps.push(...(hidden ? none : [index + 1]));
   else steps.push(...matches(glob, index + 1, name));
   return [...new Set(steps)];
 }
