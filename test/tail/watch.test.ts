@@ -1,5 +1,8 @@
 import { expect, test } from "bun:test";
-import type { Fs } from "../../src/tail/fs/fs.ts";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Fs, nodeFs } from "../../src/tail/fs/fs.ts";
 import { DirectoryWatch } from "../../src/tail/poll/watch.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
@@ -95,5 +98,40 @@ test("a directory that is dropped or closed while it rests stays unwatched", () 
     pass(1000);
     expect(rested).toEqual([]);
     expect(listeners.size).toBe(0);
+  }
+});
+
+test("a directory that is replaced, or reached through a link that leads elsewhere now, is watched anew", () => {
+  const dir = mkdtempSync(join(tmpdir(), "logagent-watch-"));
+  const watched: string[] = [];
+  const fs: Fs = {
+    ...nodeFs,
+    watch(directory) {
+      const name = `${directory.slice(dir.length + 1)} ${nodeFs.stat(directory)!.ino}`;
+      watched.push(name);
+      return () => watched.splice(watched.indexOf(name), 1);
+    },
+  };
+  const listener = { hint() {}, rest: () => 250, busy: () => false, rested() {} };
+  const watch = new DirectoryWatch(fs, new ManualClock(), true, listener);
+  try {
+    for (const name of ["v1", "v2", "plain"]) mkdirSync(join(dir, name));
+    symlinkSync("v1", join(dir, "current"));
+    const directories = new Set(["plain", "current"].map((name) => join(dir, name)));
+    const expected = () => ["plain", "current"].map((name) => `${name} ${nodeFs.stat(join(dir, name))!.ino}`);
+    watch.set(directories);
+    expect(watched).toEqual(expected());
+    symlinkSync("v2", join(dir, "new"));
+    renameSync(join(dir, "new"), join(dir, "current"));
+    renameSync(join(dir, "plain"), join(dir, "aside"));
+    mkdirSync(join(dir, "plain"));
+    writeFileSync(join(dir, "plain/a.log"), "");
+    watch.set(directories);
+    expect(watched).toEqual(expected());
+    watch.set(directories);
+    expect(watched).toEqual(expected());
+  } finally {
+    watch.close();
+    rmSync(dir, { recursive: true });
   }
 });

@@ -1,7 +1,8 @@
 /** File-system events as hints: one watch per directory, never needed, never trusted. */
 import type { Clock } from "../../runtime.ts";
 import type { Fs } from "../fs/fs.ts";
-import { inside, joinPath } from "../fs/rotated-names.ts";
+import { inside, joinPath, tryStat } from "../fs/rotated-names.ts";
+import { inodeKey } from "../identity/identity.ts";
 
 /** Directories watched at most. */
 const maxWatches = 1024;
@@ -31,6 +32,8 @@ export class DirectoryWatch {
   /** What ends the watch; null where there can be none. */
   readonly #watches = new Map<string, (() => void) | null>();
   readonly #resting = new Set<string>();
+  /** Which directory a path led to when its watch began: it may be replaced, or reached through a link that changes. */
+  readonly #inodes = new Map<string, string | null>();
 
   constructor(fs: Fs, clock: Clock, enabled: boolean, listener: WatchListener) {
     this.#fs = fs;
@@ -43,10 +46,11 @@ export class DirectoryWatch {
   set(directories: ReadonlySet<string>): void {
     if (!this.#enabled) return;
     for (const [directory, stop] of this.#watches) {
-      if (directories.has(directory)) continue;
+      if (directories.has(directory) && this.#inodeOf(directory) === this.#inodes.get(directory)) continue;
       stop?.();
       this.#watches.delete(directory);
       this.#resting.delete(directory);
+      this.#inodes.delete(directory);
     }
     for (const directory of directories) {
       if (this.#watches.size >= maxWatches) break;
@@ -65,11 +69,20 @@ export class DirectoryWatch {
     for (const stop of this.#watches.values()) stop?.();
     this.#watches.clear();
     this.#resting.clear();
+    this.#inodes.clear();
+  }
+
+  /** Null: it is not there, or cannot be looked at now. */
+  #inodeOf(directory: string): string | null {
+    if (this.#fs.traits(inside(directory)).network) return null;
+    const stat = tryStat(this.#fs, inside(directory));
+    return stat ? inodeKey(stat) : null;
   }
 
   #watch(directory: string): void {
     let events = 0;
     let since = Number.NEGATIVE_INFINITY;
+    this.#inodes.set(directory, this.#inodeOf(directory));
     const stop = this.#fs.watch(directory, (name, content = false) => {
       // Of events that are on their way when a watch ends some still come.
       if (this.#watches.get(directory) !== stop) return;
