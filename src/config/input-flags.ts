@@ -166,7 +166,8 @@ export const inputFlags = {
     default: "raw",
     env: "LOGAGENT_ENCODING",
     group: "Lines",
-    description: "Encoding of the files; raw sends the bytes as they are, others become UTF-8",
+    description:
+      "Encoding of the files; raw sends the bytes as they are, others become UTF-8, and what is no character U+FFFD",
   },
   multilineStart: {
     type: "string",

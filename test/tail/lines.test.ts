@@ -56,7 +56,9 @@ test("UTF-16 with a byte order mark and Latin-1 become UTF-8, positions stay the
   follower!.stop();
   expect(await read("\ufeffa\n\ufeffb\n", { encoding: "auto" }, 2)).toEqual(["a", "\ufeffb"]);
   follower!.stop();
-  expect(await read("\ufeffa\n", { encoding: "utf-8" }, 1)).toEqual(["\ufeffa"]);
+  expect(await read("\ufeffa\n\ufeffb\n", { encoding: "utf-8" }, 2)).toEqual(["a", "\ufeffb"]);
+  follower!.stop();
+  expect(await read("\ufeffa\n", { encoding: "raw" }, 1)).toEqual(["\ufeffa"]);
 });
 
 test("a line that is too long is split between characters, cut or skipped; the next line is whole", async () => {

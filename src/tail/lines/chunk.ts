@@ -5,7 +5,7 @@ import type { RawMarker } from "../files/pending.ts";
 import { markerBytes } from "../identity/identity.ts";
 import type { Source } from "../source/source.ts";
 import type { TailEvent, TailOptions } from "../types.ts";
-import { bomLength, decodeTable, isWide } from "./encoding.ts";
+import { bomLength, decodes, decodeTable } from "./encoding.ts";
 import { filterTable } from "./filter.ts";
 import { type LineTable, nulRun, trimCr } from "./scan.ts";
 
@@ -31,25 +31,16 @@ export interface Reading {
   table: LineTable;
 }
 
-/** Turns the table into a chunk and moves the file on. `behind`: where the chunk ends in the buffer; `grouped`: a record may be several lines. */
-export function makeChunk(reading: Reading, behind: number, grouped: boolean): Lines {
-  const { file, table, buffer, data, options } = reading;
-  const { include, excludeLines } = options;
+/**
+ * Turns the table into a chunk and moves the file on: the one place where lines become records. `behind`: where the chunk
+ * ends in the buffer; `grouped`: a record may be several lines. `before`: the bytes before the chunk's end, where that lies
+ * beyond the buffer.
+ */
+export function makeChunk(reading: Reading, behind: number, grouped: boolean, before?: Buffer): Lines {
+  const { file, table, data } = reading;
   const physical = table.count;
   const nextLine = file.line + (grouped ? table.lines[physical]! : physical);
-  for (let i = 0; i < table.count; i++) {
-    const start = table.starts[i]!;
-    if (buffer[start] !== 0 || start === table.ends[i]) continue;
-    const run = nulRun(buffer, start, table.ends[i]!);
-    if (run >= 16 || (file.read === 0 && i === 0 && file.encoding !== "utf-16be")) table.starts[i] = start + run;
-  }
-  const bom = file.read === 0 ? bomLength(buffer, data, file.encoding, options.encoding) : 0;
-  if (bom > 0) table.starts[0] = Math.max(table.starts[0]!, data + bom);
-  let bytes: Buffer = buffer;
-  if (isWide(file.encoding) || file.encoding === "latin1") bytes = decodeTable(buffer, table, file.encoding);
-  if (options.trimCr) trimCr(bytes, table);
-  let filtered = false;
-  if (include || excludeLines) filtered = filterTable(bytes, table, include, excludeLines);
+  const { bytes, filtered } = refine(reading);
   const base = file.read;
   for (let i = 0; i < table.count; i++) table.nexts[i] = table.nexts[i]! - data;
   const length = behind - data;
@@ -69,18 +60,35 @@ export function makeChunk(reading: Reading, behind: number, grouped: boolean): L
     lineNumber: file.line + first,
   };
   if (offsets) lines.lineOffsets = offsets;
-  advance(reading, behind, nextLine, lines);
+  if (before) file.setTail(before);
+  else file.setTail(reading.buffer, behind);
+  advance(reading, behind, nextLine, lines, before === undefined);
   return lines;
 }
 
-/** Records what is pending and remembers the bytes before the new position. */
-function advance({ file, buffer }: Reading, behind: number, nextLine: number, lines: Lines): void {
+/** What options make of the lines found: holes and byte order marks are left out, values decoded, trimmed and filtered. */
+function refine({ file, table, buffer, data, options }: Reading): { bytes: Buffer; filtered: boolean } {
+  const { include, excludeLines } = options;
+  for (let i = 0; i < table.count; i++) {
+    const start = table.starts[i]!;
+    if (buffer[start] !== 0 || start === table.ends[i]) continue;
+    const run = nulRun(buffer, start, table.ends[i]!);
+    if (run >= 16 || (file.read === 0 && i === 0 && file.encoding !== "utf-16be")) table.starts[i] = start + run;
+  }
+  const bom = file.read === 0 && table.count > 0 ? bomLength(buffer, data, file.encoding) : 0;
+  if (bom > 0) table.starts[0] = Math.min(Math.max(table.starts[0]!, data + bom), table.ends[0]!);
+  const bytes = decodes(file.encoding, buffer, table) ? decodeTable(buffer, table, file.encoding) : buffer;
+  if (options.trimCr) trimCr(bytes, table);
+  return { bytes, filtered: (include || excludeLines) !== null && filterTable(bytes, table, include, excludeLines) };
+}
+
+/** Records what is pending. `near`: the chunk's end lies in the buffer. */
+function advance({ file, buffer }: Reading, behind: number, nextLine: number, lines: Lines, near: boolean): void {
   const line = file.line;
-  file.setTail(buffer, behind);
   file.read = lines.to;
   file.scanned = lines.to;
   file.line = nextLine;
-  const marks = endIsEnough(file, lines) ? noMarks : marksIn(buffer, lines, behind);
+  const marks = near && !endIsEnough(file, lines) ? marksIn(buffer, lines, behind) : noMarks;
   const before = file.tailBytes();
   let linesBehind: Uint32Array | null = null;
   if (lines.lineOffsets) {

@@ -1,8 +1,7 @@
 /** Lines longer than allowed: split, cut or skipped. */
-import type { Lines } from "../../lines.ts";
 import { markerBytes } from "../identity/identity.ts";
 import { makeChunk, type Reading } from "./chunk.ts";
-import { decodeTable, isWide } from "./encoding.ts";
+import { characterEnd, isWide } from "./encoding.ts";
 import { chunkBytes, type ReadResult } from "./reader.ts";
 import { type LineTable, scanLines16 } from "./scan.ts";
 
@@ -25,9 +24,7 @@ export function takeLongLine(reading: Reading): ReadResult {
   const { maxLineBytes, tooLong } = reading.options;
   const wide = isWide(file.encoding);
   if (tooLong === "split") {
-    let cut = data + maxLineBytes;
-    if (wide) cut -= maxLineBytes % 2;
-    else for (let back = 0; back < 3 && cut > data + 1 && (buffer[cut]! & 0xc0) === 0x80; back++) cut--;
+    const cut = characterEnd(buffer, data, data + maxLineBytes, file.encoding);
     table.count = 1;
     table.starts[0] = data;
     table.ends[0] = cut;
@@ -68,7 +65,7 @@ export function takeLongLine(reading: Reading): ReadResult {
     at += wide && got > 1 ? got - (got % 2) : got;
   }
   const to = end + (file.final && end === at ? 0 : wide ? 2 : 1);
-  const kept = tooLong === "cut" ? maxLineBytes - (wide ? maxLineBytes % 2 : 0) : 0;
+  const kept = tooLong === "cut" ? characterEnd(buffer, data, data + maxLineBytes, file.encoding) - data : 0;
   report({
     level: "warn",
     name: "line-too-long",
@@ -80,43 +77,14 @@ export function takeLongLine(reading: Reading): ReadResult {
   });
   const before = Buffer.alloc(Math.min(markerBytes, file.read + to));
   if (source.read(before, 0, before.length, file.read + to - before.length) !== before.length) return "changed";
-  const base = file.read;
   table.count = kept > 0 ? 1 : 0;
   table.starts[0] = data;
   table.ends[0] = data + kept;
-  table.nexts[0] = Math.min(to, 0xffff_ffff);
-  const bytes =
-    file.encoding === "raw" || file.encoding === "utf-8" || kept === 0
-      ? buffer
-      : decodeTable(buffer, table, file.encoding!);
-  const count = table.count;
-  const lines: Lines = {
-    file: file.id,
-    base,
-    to: base + to,
-    bytes,
-    count,
-    lineNumber: file.line,
-    starts: table.starts.subarray(0, count),
-    ends: table.ends.subarray(0, count),
-    nexts: table.nexts.subarray(0, count),
-  };
-  const line = file.line;
-  file.setTail(before);
-  file.read = lines.to;
-  file.scanned = lines.to;
-  file.line = line + 1;
-  file.pending.push({
-    base,
-    to: lines.to,
-    line,
-    nextLine: line + 1,
-    nexts: lines.nexts.slice(),
-    linesBehind: null,
-    before: file.tailBytes(),
-    marks: [],
-  });
-  return lines;
+  table.nexts[0] = Math.min(data + to, 0xffff_ffff);
+  // One line, whether a record is made of it or not.
+  table.lines[0] = 0;
+  table.lines[table.count] = 1;
+  return makeChunk(reading, data + to, true, before);
 }
 
 function find16({ file, buffer, table, data, n }: Reading): number {

@@ -33,7 +33,7 @@ export function startPosition(
     return last;
   }
   const place = from < 0 ? Math.max(0, size + from) : Math.min(size, from);
-  if (place <= bomLength(head, 0, encoding, wanted)) return 0;
+  if (place <= bomLength(head, 0, encoding)) return 0;
   // A line may end right before the place.
   const first = Math.ceil(place / width) * width - width;
   for (let at = first; at < size; at += block) {
