@@ -1,6 +1,6 @@
 /**
  * The one list of the program's own error codes, each with the exit code of the process (sysexits.h) it leads to when
- * nothing handles it. Errors of the Kafka protocol have their own table in `kafka/errors.ts`.
+ * nothing handles it. Errors of the Kafka protocol have their own table in `kafka/protocol/errors.ts`.
  */
 export const exitCodes = {
   USAGE: 64,

@@ -1,6 +1,6 @@
 /**
  * What the agent takes from the outside besides Kafka: time and chance. Injected, so that simulations are deterministic.
- * The file system's seam is `tail/fs.ts`.
+ * The file system's seam is `tail/fs/fs.ts`.
  */
 export interface Clock {
   /** Wall clock, milliseconds since the epoch. */

@@ -12,7 +12,7 @@ export interface FeedOptions {
   wake: Wake;
   /**
    * Milliseconds from one chunk to the next unless more is known to be there: a writer of many small writes would else
-   * cause a wake-up and a request for each (FACTS 14a: these are the cost). A line after a pause is not delayed.
+   * cause a wake-up and a request for each, which cost more than the lines. A line after a pause is not delayed.
    */
   linger: number;
   /** The inputs to read from; asked for in every round. */

@@ -2,7 +2,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 
 /**
- * Path of the state journal when none is given (DESIGN §6): `state.jsonl` in `$STATE_DIRECTORY` (systemd; the first of
+ * Path of the state journal when none is given: `state.jsonl` in `$STATE_DIRECTORY` (systemd; the first of
  * several), else `/var/lib/logagent` as root, else `$XDG_STATE_HOME/logagent`, else `~/.local/state/logagent`.
  */
 export function defaultStatePath(

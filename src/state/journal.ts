@@ -1,4 +1,4 @@
-/** The agent's memory: one append-only file of checkpoints (DESIGN §6). A checkpoint is durable when `append` resolves. */
+/** The agent's memory: one append-only file of checkpoints. A checkpoint is durable when `append` resolves. */
 import { dirname } from "node:path";
 import { LogagentError } from "../errors.ts";
 import type { Log } from "../observe/log.ts";

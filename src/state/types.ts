@@ -1,4 +1,4 @@
-/** What the state journal holds (DESIGN §6). Positions are bytes; everything here is plain JSON. */
+/** What the state journal holds. Positions are bytes; everything here is plain JSON. */
 
 /** A hash of bytes `[from, from + length)` of the (decompressed, raw) file. */
 export interface ContentHash {

@@ -1,4 +1,4 @@
-/** DESIGN §9, "a Kafka command line": everything it did, with ours; and the same sources on Deno. */
+/** Everything that an older Kafka command line did, with ours; and the same sources on Deno. */
 import { beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { sharedKafka, uniqueTopic } from "../kafka/broker.ts";

@@ -203,7 +203,7 @@ export async function waitUntilReceived(rig: Rig, timeout = 90_000): Promise<voi
   }
 }
 
-/** MiB that an agent may ever be resident with in a campaign: DESIGN's budget for a backlog. */
+/** MiB that an agent may ever be resident with in a campaign: the budget for a backlog. */
 export const memoryCap = 100;
 
 /** Resident memory (VmRSS) of a process in MiB; -1 where the system does not say. */

@@ -47,7 +47,7 @@ for (const name of requests) {
     const options = throughProxy(node.kafka, topic, "exactly-once");
     await withRig(options, async (rig) => {
       let reachedCount = 0;
-      // The first of a start is its claim of the id (DESIGN §4), the second carries lines.
+      // The first of a start is its claim of the id, the second carries lines.
       for (const nth of full ? [1, 2, 3, 4] : [1, 2]) {
         for (const stage of stages) {
           for (const writer of rig.writers) writer.write(100);

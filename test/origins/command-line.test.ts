@@ -1,5 +1,5 @@
 /**
- * DESIGN §9, "a Kafka command line": `produce -topic -value` with a clear error for an empty value; `consume -topic`; the
+ * What an older Kafka command line did: `produce -topic -value` with a clear error for an empty value; `consume -topic`; the
  * topic name rule; segments, replicas and in-sync replicas shown.
  */
 import { beforeAll, expect, test } from "bun:test";

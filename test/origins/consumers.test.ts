@@ -1,5 +1,5 @@
 /**
- * DESIGN §9, "its consumers": all partitions from the newest offset, printing partition, offset, key, value; from the
+ * What LogAgent's consumers did: all partitions from the newest offset, printing partition, offset, key, value; from the
  * beginning; consumer groups that share partitions and resume.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";

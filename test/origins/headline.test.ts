@@ -1,5 +1,5 @@
 /**
- * DESIGN §9, "the headline" (250k messages a second in): the bulk path, many lines into four partitions with acks=all;
+ * A published headline, 250k messages a second in: the bulk path, many lines into four partitions with acks=all;
  * what arrived equals the file by count and by a checksum over the sorted values. The speed is for test/bench to judge.
  */
 import { beforeAll, expect, test } from "bun:test";

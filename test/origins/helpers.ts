@@ -1,4 +1,4 @@
-/** Shared by the tests of DESIGN §9's rows: a directory, a topic on the shared node and the program against it. */
+/** Shared by the tests of what the systems before this one did: a directory, a topic on the shared node and the program against it. */
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { readTopic } from "../faults/read-topic.ts";

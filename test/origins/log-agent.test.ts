@@ -1,5 +1,5 @@
 /**
- * DESIGN §9, "LogAgent": follows one file by polling, reopens after rotation, start position, must-exist, FIFO, rate
+ * What LogAgent did, a follower in Go (hpcloud/tail and sarama): follows one file by polling, reopens after rotation, start position, must-exist, FIFO, rate
  * limit, longest line, quiet logger; one record a line to topic `web_log`; prints partition and offset.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";

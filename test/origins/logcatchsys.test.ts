@@ -1,5 +1,5 @@
 /**
- * DESIGN §9, "logcatchsys": many files from a config file (key → path); keys added, changed and removed while it runs;
+ * What logcatchsys did, a follower of many files: many files from a config file (key → path); keys added, changed and removed while it runs;
  * one shared producer; the record key is the config key; a topic created with 16 partitions; waits for all replicas.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";

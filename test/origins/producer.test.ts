@@ -1,4 +1,4 @@
-/** DESIGN §9, "its producer": explicit partition, key hash, round robin, random; acks 0, 1, all, on `tail` and `produce`. */
+/** What LogAgent's producer did: explicit partition, key hash, round robin, random; acks 0, 1, all, on `tail` and `produce`. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { run } from "../support/process.ts";

@@ -1,4 +1,4 @@
-/** DESIGN §9, "the rotation writer": 20 lines, one each 0.1 s, then the file becomes a timestamped backup; three times. */
+/** What the rotation writer did: 20 lines, one each 0.1 s, then the file becomes a timestamped backup; three times. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { appendFileSync, renameSync, writeFileSync } from "node:fs";
 import { pause } from "../support/wait.ts";

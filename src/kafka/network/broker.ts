@@ -29,11 +29,6 @@ export class BrokerLink {
     return this.connection !== null && this.connection.closed === null;
   }
 
-  /** Bytes handed to the socket that the operating system has not taken yet. */
-  get unwritten(): number {
-    return this.connection?.unwritten ?? 0;
-  }
-
   /** Rejects with ConnectionError, or with what `parse` throws. Never tries to connect twice. */
   send<T>(request: ApiRequest<T>): Promise<T> {
     if (!this.busy && this.connection?.closed === null && this.connection.authenticated) {
@@ -41,15 +36,6 @@ export class BrokerLink {
     }
     return new Promise<T>((resolve, reject) => {
       this.waiting.push({ write: (connection) => connection.request(request).then(resolve, reject), reject });
-      if (!this.busy) this.prepare();
-    });
-  }
-
-  /** Connects unless connected. */
-  open(): Promise<void> {
-    if (!this.busy && this.isOpen) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.waiting.push({ write: () => resolve(), reject });
       if (!this.busy) this.prepare();
     });
   }

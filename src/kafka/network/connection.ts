@@ -141,11 +141,6 @@ export class Connection {
     if (this.closed) throw this.closed;
   }
 
-  /** Bytes handed to the socket that the operating system has not taken yet. */
-  get unwritten(): number {
-    return this.inner.socket?.writableLength ?? 0;
-  }
-
   /** Writes the request at once. Rejects with the connection's error, or with what `parse` throws. */
   request<T>(request: ApiRequest<T>): Promise<T> {
     if (this.closed) return Promise.reject(this.closed);

@@ -1,6 +1,6 @@
 /**
  * The seam between the pipeline and the producer: chunks of lines go in, settled batches come back. Implemented by
- * `producer.ts`; the pipeline's tests use a sink in memory.
+ * `idempotent-producer.ts`; the pipeline's tests use a sink in memory.
  */
 import type { Lines, Range } from "../../lines.ts";
 

@@ -1,6 +1,6 @@
 /**
  * A producer whose batches wait for `cut` and travel only within `send`. The transaction itself (its identity, partitions,
- * offsets and end) is the caller's; see `transaction.ts`.
+ * offsets and end) is the caller's; see `transactions/coordinator.ts`.
  */
 
 import { codes, KafkaError } from "../protocol/errors.ts";

@@ -232,7 +232,7 @@ async function untilAnswered<T>(environment: TransactionEnvironment, step: Step<
       late = code === step.missing?.code && clock.monotonic() >= step.missing.until;
       if (!mends || late) throw new KafkaError(code, what);
       if (info.refreshCoordinator) client.forgetCoordinator(kind, key);
-      // The previous transaction's markers are usually written within milliseconds (FACTS 10).
+      // The previous transaction's markers are usually written within milliseconds.
       quick = waitable.has(code);
       trouble = info.name;
     } catch (error) {

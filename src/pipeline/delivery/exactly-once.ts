@@ -1,20 +1,20 @@
 /**
- * Exactly once (DESIGN §4): a transaction holds the lines of a cut and, as the offset of the agent's own group, the number
+ * Exactly once: a transaction holds the lines of a cut and, as the offset of the agent's own group, the number
  * of the checkpoint behind them. The checkpoint is durable before the transaction is committed, so after any crash the
  * group's stable offset says which checkpoint is true.
  *
  * Where the protocol has holes, and what closes them here:
  * - A request whose answer was lost may take effect later, inside the next transaction: never sent again with the same
- *   epoch; InitProducerId voids it and the stable offset tells what became of the transaction (`kafka/transaction.ts`).
+ *   epoch; InitProducerId voids it and the stable offset tells what became of the transaction (`transactions/coordinator.ts`).
  * - A TxnOffsetCommit that arrives behind its transaction's end leaves the offset unstable for ever, since no marker
- *   follows: an empty, aborted transaction over the group writes one (`committer.ts`).
+ *   follows: an empty, aborted transaction over the group writes one (`transaction-committer.ts`).
  * - The very first transaction of a start might be killed before its offset exists, and a missing offset would look like
  *   a lost one: a start claims with a transaction without lines whose checkpoint is true by itself, before any line.
  * - Two copies of one journal could write the same number: an offset counts only with a nonce this journal wrote down
  *   before using it.
  * - A topic that was deleted takes its offset with it: the number goes to all topics, the highest one counts.
  * - Lines that were only skipped move positions without a transaction: such a checkpoint is true by itself.
- * - A topic that is gone would hold up the transactions of all: its lines and positions wait apart (`held-topics.ts`).
+ * - A topic that is gone would hold up the transactions of all: its lines and positions wait apart (`suspended-topics.ts`).
  */
 import { randomBytes } from "node:crypto";
 import { LogagentError } from "../../errors.ts";

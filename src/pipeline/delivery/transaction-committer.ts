@@ -1,6 +1,6 @@
 /**
  * One transaction at a time, from its first request to a certain verdict: committed or not. See `exactly-once.ts` for the
- * protocol and `kafka/transaction.ts` for why a lost answer means a new epoch.
+ * protocol and `transactions/coordinator.ts` for why a lost answer means a new epoch.
  */
 import { backoff } from "../../backoff.ts";
 import { LogagentError } from "../../errors.ts";

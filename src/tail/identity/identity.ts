@@ -1,7 +1,7 @@
 /** What makes a file that file: device, inode and birth time, backed by hashes of its content. */
 import { createHash } from "node:crypto";
 import type { ContentHash, FileState } from "../../state/types.ts";
-import type { Fs, Stat } from "../fs/fs.ts";
+import type { Fs } from "../fs/fs.ts";
 
 /** Bytes of a file's beginning that the fingerprint covers at most. */
 export const fingerprintBytes = 1024;
@@ -36,13 +36,6 @@ export function contentHash(bytes: Uint8Array, from: number): ContentHash {
   return { from, length: bytes.length, hash: hashBytes(bytes) };
 }
 
-/** Does an open plain file hold what the hash says? Null expectations hold for every file. */
-export function holds(fs: Fs, fd: number, expected: ContentHash | null): boolean {
-  if (expected === null || expected.length === 0) return true;
-  const bytes = readFully(fs, fd, expected.from, expected.length);
-  return bytes.length === expected.length && hashBytes(bytes) === expected.hash;
-}
-
 /** Up to `length` bytes at `position`; fewer at the end of the file. */
 export function readFully(fs: Fs, fd: number, position: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);
@@ -57,8 +50,4 @@ export function readFully(fs: Fs, fd: number, position: number, length: number):
 
 export function identityOf(state: FileState): Identity {
   return { dev: state.dev, ino: BigInt(state.ino), birth: BigInt(state.birth) };
-}
-
-export function identityOfStat(stat: Stat): Identity {
-  return { dev: stat.dev, ino: stat.ino, birth: stat.birth };
 }

@@ -15,7 +15,6 @@ export function groupLines(
   table: LineTable,
   multiline: NonNullable<TailOptions["multiline"]>,
   open: boolean,
-  _data: number,
   encoding: Encoding | null,
 ): { records: number } {
   const { start, continuation, maxBytes } = multiline;

@@ -129,7 +129,7 @@ export class Reader {
     let grouped = false;
     if (multiline) {
       const openEnd = !(atEnd && !long && (limits.flushGroup || file.final));
-      const kept = groupLines(buffer, table, multiline, openEnd, data, file.encoding);
+      const kept = groupLines(buffer, table, multiline, openEnd, file.encoding);
       if (kept.records === 0) {
         if (atEnd || long) {
           file.openGroup = true;
@@ -139,7 +139,7 @@ export class Reader {
           this.#grow(2 * buffer.length);
           return "more";
         }
-        groupLines(buffer, table, multiline, false, data, file.encoding);
+        groupLines(buffer, table, multiline, false, file.encoding);
       }
       grouped = true;
       behind = table.nexts[table.count - 1]!;
