@@ -1,13 +1,13 @@
 /**
  * `npm test`: type check, lint, Deno's check, the binary, then every test file in a process of its own against one
- * shared Kafka node. `npm test -- WORD…` runs only the test files whose path holds a word; `--campaigns` the fault
- * campaigns and the simulation of files in their full form. A file named `*.solo.test.ts` runs alone, the others two at a time.
+ * shared Kafka node. `npm test -- WORD…` runs only the test files whose path holds a word, and builds the program or starts
+ * Kafka only if one of them needs it; `--campaigns` the fault campaigns and the simulation of files in their full form. A
+ * file named `*.solo.test.ts` runs alone, the others two at a time.
  */
 import { readdirSync } from "node:fs";
-
-import { join } from "node:path";
-import { startShared } from "./kafka/broker.ts";
+import { join, sep } from "node:path";
 import { execute, killAll } from "./support/execute.ts";
+import { needsOf } from "./support/needs.ts";
 import { readReport } from "./support/report.ts";
 import { removeDir, tempDir } from "./support/temp.ts";
 import { findTool } from "./support/tools.ts";
@@ -77,16 +77,26 @@ async function testFile(name: string, reports: string, env: NodeJS.ProcessEnv): 
   if (counts.failed > 0 || campaigns) console.log(output);
 }
 
-async function runTests(): Promise<void> {
-  const files = testFiles();
-  if (files.length === 0) throw new Error(`no test file matches ${filters.join(" ")}`);
+/** The shared node, or the one that LOGAGENT_TEST_BROKERS names already. */
+async function startKafka() {
+  const given = process.env.LOGAGENT_TEST_BROKERS;
+  if (given) return { brokers: given, stop: async () => {} };
+  for (const tool of ["java", "mvn"]) {
+    if (!findTool(tool)) console.log(`${tool} is missing: Java 17 or later and Maven are needed for Apache Kafka`);
+  }
+  const start = performance.now();
+  // Not before it is needed: loading the client takes longer than many a unit test.
+  const kafka = await (await import("./kafka/broker.ts")).startShared();
+  stages.push({ name: "start Kafka", seconds: since(start) });
+  return kafka;
+}
+
+async function runTests(files: string[], withKafka: boolean): Promise<void> {
   const reports = tempDir("reports");
-  const kafkaStart = performance.now();
-  const kafka = await startShared();
-  stages.push({ name: "start Kafka", seconds: since(kafkaStart) });
+  const kafka = withKafka ? await startKafka() : null;
   const env = {
     ...process.env,
-    LOGAGENT_TEST_BROKERS: kafka.brokers,
+    ...(kafka === null ? {} : { LOGAGENT_TEST_BROKERS: kafka.brokers }),
     LOGAGENT_BIN: process.env.LOGAGENT_BIN ?? join(root, "dist", exe),
     ...(campaigns ? { LOGAGENT_CAMPAIGN: "full" } : {}),
   };
@@ -101,7 +111,7 @@ async function runTests(): Promise<void> {
     for (const name of alone) await testFile(name, reports, env);
   } finally {
     stages.push({ name: "test files", seconds: since(start) });
-    await kafka.stop();
+    await kafka?.stop();
     removeDir(reports);
   }
 }
@@ -123,17 +133,22 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   });
 }
 
-for (const tool of ["java", "mvn"]) {
-  if (!findTool(tool)) console.log(`${tool} is missing: Java 17 or later and Maven are needed for Apache Kafka`);
-}
 try {
+  const files = testFiles();
+  if (files.length === 0) throw new Error(`no test file matches ${filters.join(" ")}`);
+  const needs = files.map((name) => needsOf(name.split(sep).join("/")));
   if (filters.length === 0 && !campaigns) {
     await stage("type check", ["node", bin("typescript/bin/tsc"), "--noEmit"]);
     await stage("lint and format", ["node", bin("@biomejs/biome/bin/biome"), "check", "--error-on-warnings", "."]);
     await stage("check by Deno", ["node", bin("deno/bin.cjs"), "check", "src/main.ts"]);
   }
   // LOGAGENT_BIN names a binary that is there already.
-  if (process.env.LOGAGENT_BIN || (await stage("build", [bun, "build.ts"]))) await runTests();
+  const built = process.env.LOGAGENT_BIN !== undefined || !needs.some(({ binary }) => binary);
+  if (built || (await stage("build", [bun, "build.ts"])))
+    await runTests(
+      files,
+      needs.some((need) => need.kafka),
+    );
 } catch (error) {
   totals.failed++;
   console.log(error instanceof Error ? (error.stack ?? error.message) : error);
