@@ -29,6 +29,10 @@ export const metricTable = {
   file_lag_bytes: ["gauge", "Bytes in the file that are not acknowledged yet"],
   file_rotations_total: ["counter", "Renames, replacements, truncations and copies seen, by kind"],
   files_open: ["gauge", "Files followed by the input"],
+  lost_files_total: [
+    "counter",
+    "Files not to be found at a start, so that it is not known what of them was lost, by reason",
+  ],
   lost_bytes_total: ["counter", "Bytes that could not be reached any more, by reason"],
   lines_too_long_total: ["counter", "Lines over the limit, by the policy applied"],
   records_acked_total: ["counter", "Records acknowledged by Kafka"],

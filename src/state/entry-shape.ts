@@ -25,13 +25,14 @@ export function isCheckpoint(value: Unknown<Checkpoint>): value is Checkpoint {
 
 function isFileState(value: Unknown<FileState> | null): value is FileState {
   if (typeof value !== "object" || value === null) return false;
-  const { key, input, path, dev, ino, birth, position, line, fingerprint, marker, seen } = value;
+  const { key, input, path, dev, ino, birth, position, line, fingerprint, marker, seen, size = 0 } = value;
   return (
     [key, input, path].every(isText) &&
     typeof dev === "number" &&
     [ino, birth].every((field) => isText(field) && /^-?\d+$/.test(field)) &&
     isCount(position) &&
     isCount(line) &&
+    isCount(size) &&
     isHash(fingerprint) &&
     (marker === null || isHash(marker)) &&
     typeof seen === "number" &&

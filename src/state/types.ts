@@ -29,6 +29,10 @@ export interface FileState {
   marker: ContentHash | null;
   /** Milliseconds since the epoch at which the file was last seen. */
   seen: number;
+  /** Bytes it had when last looked at, where that is more than `position`. */
+  size?: number;
+  /** Its name led elsewhere already. */
+  left?: true;
   /** The file is gone or complete: kept for a while so that a copy or successor of it is recognised. */
   done?: true;
 }

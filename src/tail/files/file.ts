@@ -93,6 +93,10 @@ export class FollowedFile implements Scheduled {
   /** An asynchronous look is under way. */
   looking = false;
   fifo = false;
+  /** Bytes it had when an earlier run looked at it last, if those were not all sent. */
+  sizeBefore = 0;
+  /** Its name led elsewhere when an earlier run ended, or it was said already that it is not to be found. */
+  wasLeft = false;
   #head: Buffer | null = Buffer.alloc(0);
   #fingerprint: ContentHash | null = null;
   #unreadMarker: ContentHash | null = null;
@@ -126,6 +130,8 @@ export class FollowedFile implements Scheduled {
     file.gone = true;
     file.done = state.done ?? false;
     file.lastLook = state.seen;
+    file.sizeBefore = state.size ?? 0;
+    file.wasLeft = state.left ?? false;
     if (position > 0) file.expect = state.marker;
     else file.#unreadMarker = state.marker;
     file.#fingerprint = state.fingerprint;
@@ -168,6 +174,11 @@ export class FollowedFile implements Scheduled {
 
   get settledAll(): boolean {
     return this.pending.settled.position >= this.read;
+  }
+
+  /** It was sent whole, and no name leads to it: nothing but our descriptor does. */
+  get unlinked(): boolean {
+    return !this.attached && this.links === 0 && this.drained && this.settledAll && this.size <= this.read;
   }
 
   get fingerprint(): ContentHash {
@@ -239,6 +250,7 @@ export class FollowedFile implements Scheduled {
 
   state(): FileState {
     const { position, line, marker } = this.pending.settled;
+    const unsent = Math.max(this.size, this.read);
     return {
       key: this.key,
       input: this.input,
@@ -256,7 +268,9 @@ export class FollowedFile implements Scheduled {
             ? contentHash(marker.bytes, marker.to - marker.bytes.length)
             : marker,
       seen: Math.round(this.lastLook),
-      ...(this.done ? { done: true as const } : {}),
+      ...(this.codec === null && unsent > position ? { size: unsent } : {}),
+      ...((this.gone ? this.wasLeft : !this.attached) ? { left: true as const } : {}),
+      ...(this.done || this.unlinked ? { done: true as const } : {}),
     };
   }
 }

@@ -56,12 +56,11 @@ export function isLogName(path: string): boolean {
 }
 
 /**
- * The regular files beside `path` that could be generations of it, without `path` itself; newest content first. Throws
- * what the directory throws.
+ * The regular files of a directory, mostly that of `path`, that could be generations of it, without `path` itself; newest
+ * content first. Throws what the directory throws.
  */
-export function siblingsOf(fs: Fs, path: string): Sibling[] {
-  const directory = directoryOf(path);
-  const own = nameOf(path);
+export function siblingsOf(fs: Fs, path: string, directory = directoryOf(path)): Sibling[] {
+  const own = directory === directoryOf(path) ? nameOf(path) : "";
   const root = rootName(path);
   const found: Sibling[] = [];
   for (const entry of fs.readdir(directory) ?? []) {

@@ -164,6 +164,7 @@ export class Poller {
   }
 
   #looked(file: FollowedFile, stat: Stat): void {
+    if (file.links !== stat.links) this.#context.registry.changed.add(file.id);
     file.links = stat.links;
     file.lastStat = this.#context.clock.monotonic();
     if (file.codec !== null) {

@@ -160,6 +160,7 @@ export class Turns {
   #ended(file: FollowedFile): void {
     const { options, descriptors, registry } = this.#context;
     file.drained = true;
+    if (file.unlinked) registry.changed.add(file.id);
     if (file.source?.closed) {
       file.complete = true;
       descriptors.close(file);

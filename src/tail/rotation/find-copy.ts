@@ -1,29 +1,38 @@
 /** Finds the bytes of a file that is out of reach in a copy beside it. */
 
 import type { FollowedFile } from "../files/file.ts";
-import { isLogName, looksCompressed, type Sibling, siblingsOf } from "../fs/rotated-names.ts";
+import { directoryOf, isLogName, looksCompressed, type Sibling, siblingsOf } from "../fs/rotated-names.ts";
 import { covers, matches, probe } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { adopt } from "./follow.ts";
 import { clockSlack } from "./generations.ts";
+import { placesOf } from "./places.ts";
 import { holderOf, holds, isProven } from "./same-file.ts";
 
 /** Goes on with a copy of a file whose bytes are out of reach; true if there is one. */
 export function recover(context: Context, file: FollowedFile): boolean {
   // A copy may be compressed and removed between finding and opening it.
   for (let tries = 0; tries < 3; tries++) {
-    const copy = findCopy(context, file);
+    const copy = findCopy(context, file) ?? findCopyElsewhere(context, file);
     if (!copy) return false;
     if (adopt(context, file, copy)) return true;
   }
   return false;
 }
 
-/** Finds a file whose bytes are out of reach among the files beside it, by content. */
-function findCopy(context: Context, file: FollowedFile): Sibling | null {
+function findCopyElsewhere(context: Context, file: FollowedFile): Sibling | null {
+  for (const directory of placesOf(context, file.path, file.lastLook)) {
+    const copy = findCopy(context, file, directory);
+    if (copy) return copy;
+  }
+  return null;
+}
+
+/** Finds a file whose bytes are out of reach among those of a directory, mostly those beside it, by content. */
+function findCopy(context: Context, file: FollowedFile, directory = directoryOf(file.path)): Sibling | null {
   const { registry, fs } = context;
   if (file.fingerprint.length === 0) return null;
-  const candidates = probe(context, () => siblingsOf(fs, file.path)) ?? [];
+  const candidates = probe(context, () => siblingsOf(fs, file.path, directory)) ?? [];
   if (file.read === 0) {
     // A common header may be all that agrees: the first generation after the last look is the likeliest.
     const later = candidates

@@ -3,7 +3,6 @@
 import type { FollowedFile } from "../files/file.ts";
 import {
   directoryOf,
-  findBeside,
   joinPath,
   looksCompressed,
   newestFirst,
@@ -17,6 +16,7 @@ import type { Context } from "./context.ts";
 import { recover } from "./find-copy.ts";
 import { adopt } from "./follow.ts";
 import type { Arrivals } from "./new-paths.ts";
+import { findMoved } from "./places.ts";
 import { isProvable, isProven } from "./same-file.ts";
 
 /** What was rotated while nobody watched is drained first, oldest first. */
@@ -45,11 +45,7 @@ export function resume(context: Context, arrivals: Arrivals, files: readonly Fol
     if (found && file.read === 0) untouched.push(file);
   }
   for (const file of missing) {
-    if (!recover(context, file))
-      context.event("warn", "file-gone", `${file.path} was followed up to ${file.position} and is not to be found`, {
-        path: file.path,
-        file: file.id,
-      });
+    if (!recover(context, file)) gone(context, file);
   }
   chain(files.filter((file) => !file.gone && !file.complete));
   // Where nothing is settled a common header may be all that agrees: the file may have been truncated, its content copied.
@@ -62,6 +58,27 @@ export function resume(context: Context, arrivals: Arrivals, files: readonly Fol
     const there = registry.byPath.get(path);
     if (there && last !== file) there.after = last;
   }
+}
+
+/**
+ * Nothing leads to a file any more, for now: what is known to have been unsent is lost. A log that still had its name may
+ * have grown since; of one that was left already all was sent. Said once, not at each start.
+ */
+function gone(context: Context, file: FollowedFile): void {
+  const { path, id, position, sizeBefore, wasLeft } = file;
+  const unsent = Math.max(0, sizeBefore - position);
+  const followed = `${path} was followed up to ${position} and is not to be found`;
+  const about = { path, file: id };
+  if (unsent > 0)
+    context.event("error", "bytes-lost", `${followed}: ${unsent} bytes of it were not sent`, {
+      ...about,
+      bytes: unsent,
+    });
+  else if (wasLeft) context.event("debug", "file-let-go", `${followed}: all that was seen of it was sent`, about);
+  else context.event("warn", "file-gone", followed, about);
+  file.sizeBefore = 0;
+  file.wasLeft = true;
+  context.registry.changed.add(id);
 }
 
 function isLater(file: FollowedFile, other: FollowedFile | undefined): boolean {
@@ -98,7 +115,7 @@ function byIdentity(
     stat?.kind === "file" && (is(stat) || (!stable && known)) ? { path: file.path, stat } : null;
   if (!found && !file.done && (known || isProvable(context, file, file.path))) {
     try {
-      found = findBeside(fs, file.path, is);
+      found = findMoved(context, file.path, file.lastLook, is);
     } catch (error) {
       context.event("warn", "file-unreadable", `cannot look beside ${file.path}`, { path: file.path, cause: error });
     }

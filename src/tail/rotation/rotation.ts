@@ -2,7 +2,7 @@
 
 import type { FollowedFile } from "../files/file.ts";
 import type { Stat } from "../fs/fs.ts";
-import { findBeside, isLogName, looksCompressed, type Sibling, tryStat } from "../fs/rotated-names.ts";
+import { isLogName, looksCompressed, type Sibling, tryStat } from "../fs/rotated-names.ts";
 import { contentOf, isSame } from "../identity/fingerprint.ts";
 import { sameFile } from "../identity/identity.ts";
 import { PlainSource } from "../source/source.ts";
@@ -11,6 +11,7 @@ import type { Context } from "./context.ts";
 import { recover } from "./find-copy.ts";
 import { sample } from "./follow.ts";
 import type { Arrivals } from "./new-paths.ts";
+import { findMoved } from "./places.ts";
 import { hasContent, holderOf, holds, isProvable, isProven } from "./same-file.ts";
 
 export class Rotation {
@@ -128,7 +129,7 @@ export class Rotation {
     let sibling = null;
     try {
       const stable = fs.traits(file.path).stable;
-      sibling = findBeside(fs, file.path, (stat) => sameFile(stat, file.identity, stable));
+      sibling = findMoved(this.#context, file.path, file.lastLook, (stat) => sameFile(stat, file.identity, stable));
       if (sibling && !this.#isRenamed(file, sibling)) sibling = null;
     } catch (error) {
       this.#context.event("warn", "file-unreadable", `cannot look beside ${file.path}`, {
