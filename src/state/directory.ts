@@ -16,16 +16,21 @@ export const READ_OWN = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (cons
  */
 export function prepareDirectory(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const stat = statSync(directory);
   const uid = process.geteuid?.();
-  if (uid === undefined) return;
+  const problem = uid === undefined ? null : directoryProblem(directory, statSync(directory), uid);
+  if (problem !== null) throw new LogagentError("STATE_IO", problem);
+}
+
+/** Why a directory is not for the state of user `uid`, with the command that mends it; null when it is. */
+export function directoryProblem(directory: string, stat: Owned, uid: number): string | null {
   const reason = weakness(stat, uid);
-  if (reason === null) return;
+  if (reason === null) return null;
   const shared = (stat.mode & 0o1000) !== 0 || (stat.uid !== uid && uid !== 0);
+  const own = `${directory}/logagent`;
   const mend = shared
-    ? `give the state a directory of its own: mkdir -m 700 ${quote(`${directory}/logagent`)}, and --state ${quote(`${directory}/logagent/state.jsonl`)}`
+    ? `give the state a directory of its own: mkdir -m 700 ${quote(own)}, and --state ${quote(`${own}/state.jsonl`)}`
     : `mend it: ${stat.uid === uid ? "" : `chown ${uid} ${quote(directory)} && `}chmod go-w ${quote(directory)}`;
-  throw new LogagentError("STATE_IO", `using the state's directory ${directory} is not safe: ${reason}; ${mend}`);
+  return `using the state's directory ${directory} is not safe: ${reason}; ${mend}`;
 }
 
 /** Throws LogagentError STATE_IO when the open journal is not a file of this user's alone. */

@@ -1,27 +1,12 @@
 /** The agent's memory: one append-only file of checkpoints. A checkpoint is durable when `append` resolves. */
 import { dirname } from "node:path";
 import { LogagentError } from "../errors.ts";
-import type { Log } from "../observe/log.ts";
-import type { Clock } from "../runtime.ts";
-import { isCode, type JournalFile, type JournalFs } from "./files.ts";
+import { isCode, type JournalFile } from "./files.ts";
 import { type Entry, encodeEntry } from "./line.ts";
-import { loadJournal } from "./load.ts";
+import { type JournalOptions, loadJournal } from "./load.ts";
 import { type JournalContent, replaceJournal } from "./replace-journal.ts";
 import { applyCheckpoint } from "./replay.ts";
 import type { Checkpoint, FileState, Header } from "./types.ts";
-
-export interface JournalOptions {
-  path: string;
-  fs: JournalFs;
-  clock: Clock;
-  log: Log;
-  /** Go on from an older state when the journal is damaged: repeats lines, never loses any (at-least-once). */
-  fallBack: boolean;
-  /** What a new journal says about itself. */
-  header: Header;
-  /** Bytes over the size of the whole state at which the journal is compacted. Default 1 MiB. */
-  compactAfter?: number;
-}
 
 /** How long a `confirmed` line may wait for the next checkpoint to be written with, in milliseconds. */
 const confirmDelay = 1000;

@@ -1,8 +1,24 @@
 import { LogagentError } from "../errors.ts";
-import type { JournalOptions } from "./journal.ts";
+import type { Log } from "../observe/log.ts";
+import type { Clock } from "../runtime.ts";
+import type { JournalFs } from "./files.ts";
 import { OtherVersionError } from "./line.ts";
 import type { JournalContent } from "./replace-journal.ts";
 import { type Replay, replay, stateAt } from "./replay.ts";
+import type { Header } from "./types.ts";
+
+export interface JournalOptions {
+  path: string;
+  fs: JournalFs;
+  clock: Clock;
+  log: Log;
+  /** Go on from an older state when the journal is damaged: repeats lines, never loses any (at-least-once). */
+  fallBack: boolean;
+  /** What a new journal says about itself. */
+  header: Header;
+  /** Bytes over the size of the whole state at which the journal is compacted. Default 1 MiB. */
+  compactAfter?: number;
+}
 
 export interface LoadedJournal {
   content: JournalContent;

@@ -1,5 +1,6 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { directoryProblem } from "./directory.ts";
 
 /** Why this process could not keep its state journal at `path`, as far as that shows without writing; null: nothing. */
 export function statePathProblem(path: string): string | null {
@@ -13,7 +14,9 @@ export function statePathProblem(path: string): string | null {
   if (stat !== null && !stat.isDirectory()) return `${directory} is no directory, so ${path} cannot be made below it`;
   try {
     accessSync(directory, constants.W_OK | constants.X_OK);
-    return null;
+    // Whose it is does not count here: the agent may run as another user than this check.
+    const exists = stat !== null && directory === dirname(path) && process.platform !== "win32";
+    return exists ? directoryProblem(directory, stat, stat.uid) : null;
   } catch (error) {
     return `the directory ${directory} cannot be written to: ${(error as Error).message}`;
   }

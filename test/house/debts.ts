@@ -48,6 +48,5 @@ export const knownCircles: readonly (readonly string[])[] = [
     "src/tail/rotation/same-file.ts",
   ],
   ["src/tail/lines/hole.ts", "src/tail/lines/long-line.ts", "src/tail/lines/reader.ts"],
-  ["src/state/journal.ts", "src/state/load.ts"],
   ["src/commands/completion.ts", "src/commands/completion/scripts.ts", "src/commands/index.ts"],
 ];

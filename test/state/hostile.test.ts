@@ -70,6 +70,17 @@ describe("the directory", () => {
     prepareDirectory(mend[1] ? join(dir, "logagent") : dir);
   });
 
+  test("that everybody may write is told by check, whoever owns it", async () => {
+    const dir = stateDir(0o777);
+    if (isRoot) chownSync(dir, other, other);
+    const config = join(dir, "..", "logagent.yaml");
+    writeFileSync(config, `state: ${dir}/state.jsonl\ninputs: {a: {paths: /var/log/a.log, topic: t}}\n`);
+    const { code, stderr } = await logagent(["check", config]);
+    expect([code, stderr]).toEqual([78, expect.stringContaining("everybody may write it")]);
+    chmodSync(dir, 0o700);
+    expect((await logagent(["check", config])).code).toBe(0);
+  });
+
   asRoot("of another user, or that a group may write, is refused until the command was run", () => {
     for (const [uid, gid, mode] of [
       [other, other, 0o700],
