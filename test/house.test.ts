@@ -58,7 +58,11 @@ describe("the order of the rooms", () => {
   });
 
   test("no new circles of imports", () => {
-    const found = circles(imports);
+    // An arrow against the order closes circles, and goes with them.
+    const kept = [...imports].map(
+      ([file, to]) => [file, to.filter((one) => !debts.includes(`${file} → ${one}`))] as const,
+    );
+    const found = circles(new Map(kept));
     const strange = found.filter(
       (circle) => !knownCircles.some((known) => circle.every((file) => known.includes(file))),
     );
