@@ -4,6 +4,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { appendFileSync, closeSync, constants, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { type Fs, nodeFs } from "../../src/tail/fs/fs.ts";
 import { tempDir } from "../support/temp.ts";
 import { Follower } from "./follower.ts";
 
@@ -65,5 +66,28 @@ test("what a writer still puts into a FIFO that lost its name comes, and then th
     () => [...follower.tailer.files()].length === 1,
     () => "the FIFO to be let go",
   );
+  follower.tailer.close();
+});
+
+test("a FIFO that is exchanged for a file before it is opened is not read as one", async () => {
+  makeFifo();
+  writeFileSync(`${path}.file`, "of the file\n");
+  let exchange = true;
+  const racy: Fs = {
+    ...nodeFs,
+    open(name, direct) {
+      if (exchange && name === path) renameSync(`${path}.file`, path);
+      exchange = false;
+      return nodeFs.open(name, direct);
+    },
+  };
+  const follower = await Follower.start({ paths: [path], from: "beginning" }, racy);
+  await follower.lines(1);
+  appendFileSync(path, "more\n");
+  await follower.lines(2);
+  // It has a position as files have.
+  expect(follower.seen).toEqual(["of the file", "more"]);
+  follower.checkpoint();
+  expect([...follower.journal.values()].map(({ position }) => position)).toContain(17);
   follower.tailer.close();
 });

@@ -94,6 +94,11 @@ export function followFifo(context: Context, path: string, stat: Stat): boolean 
   const { registry, fs, descriptors } = context;
   const fd = probe(context, () => fs.open(path));
   if (fd === null || fd === undefined) return false;
+  const opened = probe(context, () => fs.fstat(fd));
+  if (opened?.kind !== "fifo" || opened.dev !== stat.dev || opened.ino !== stat.ino) {
+    fs.close(fd); // it was exchanged since it was found
+    return false;
+  }
   const file = context.newFile(path, stat, 0);
   file.fifo = true;
   registry.add(file);

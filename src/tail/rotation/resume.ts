@@ -14,7 +14,7 @@ import { type Identity, inodeKey } from "../identity/identity.ts";
 import { covers, matches } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { recover } from "./find-copy.ts";
-import { adopt } from "./follow.ts";
+import { adopt, unreadable } from "./follow.ts";
 import type { Arrivals } from "./new-paths.ts";
 import { findMoved } from "./places.ts";
 import { isProvable, isProven } from "./same-file.ts";
@@ -117,7 +117,7 @@ function byIdentity(
     try {
       found = findMoved(context, file.path, file.lastLook, is);
     } catch (error) {
-      context.event("warn", "file-unreadable", `cannot look beside ${file.path}`, { path: file.path, cause: error });
+      unreadable(context, "cannot look beside", file.path, error);
     }
   }
   if (!found) return null;

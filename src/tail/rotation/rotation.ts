@@ -9,7 +9,7 @@ import { PlainSource } from "../source/source.ts";
 import { isAllIn, matches } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { recover } from "./find-copy.ts";
-import { sample } from "./follow.ts";
+import { sample, unreadable } from "./follow.ts";
 import type { Arrivals } from "./new-paths.ts";
 import { findMoved } from "./places.ts";
 import { hasContent, holderOf, holds, isProvable, isProven } from "./same-file.ts";
@@ -132,11 +132,7 @@ export class Rotation {
       sibling = findMoved(this.#context, file.path, file.lastLook, (stat) => sameFile(stat, file.identity, stable));
       if (sibling && !this.#isRenamed(file, sibling)) sibling = null;
     } catch (error) {
-      this.#context.event("warn", "file-unreadable", `cannot look beside ${file.path}`, {
-        path: file.path,
-        file: file.id,
-        cause: error,
-      });
+      unreadable(this.#context, "cannot look beside", file.path, error);
     }
     if (sibling) {
       if (file.size === 0 && file.read === 0) this.appeared(file, file.path, sibling.stat.mtime);
