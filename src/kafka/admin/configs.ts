@@ -2,6 +2,7 @@
 
 import type { KafkaClient } from "../cluster/client.ts";
 import { throwOnError } from "../protocol/errors.ts";
+import { theOne } from "../protocol/wire.ts";
 import type { TopicResult } from "./topics.ts";
 
 const TOPIC = 2;
@@ -28,7 +29,7 @@ export interface ConfigChange {
 
 /** DescribeConfigs v2 of one topic. Throws KafkaError. */
 export async function describeTopicConfigs(client: KafkaClient, topic: string): Promise<ConfigEntry[]> {
-  const [result] = await client.send("any", {
+  const result = await client.send("any", {
     name: "DescribeConfigs",
     key: 32,
     version: 2,
@@ -43,7 +44,7 @@ export async function describeTopicConfigs(client: KafkaClient, topic: string): 
         .boolean(false),
     parse(r) {
       r.int32();
-      return r.array(() => {
+      const found = r.array(() => {
         const errorCode = r.int16();
         const message = r.nullableString();
         r.int8();
@@ -59,10 +60,11 @@ export async function describeTopicConfigs(client: KafkaClient, topic: string): 
         });
         return { errorCode, message, entries };
       });
+      return theOne(found);
     },
   });
-  throwOnError(result!.errorCode, `describing the configuration of topic "${topic}"`, result!.message);
-  return result!.entries;
+  throwOnError(result.errorCode, `describing the configuration of topic "${topic}"`, result.message);
+  return result.entries;
 }
 
 /** IncrementalAlterConfigs v0: what is not named stays as it is, unlike AlterConfigs. */

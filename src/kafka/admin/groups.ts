@@ -4,7 +4,7 @@ import { atCoordinator } from "../cluster/coordinator.ts";
 import type { TopicPartition } from "../cluster/list-offsets.ts";
 import { errorInfo, throwOnError } from "../protocol/errors.ts";
 import { decodeAssignment, noMember, offsetCommit } from "../protocol/groups.ts";
-import { errorAfterThrottle } from "../protocol/wire.ts";
+import { errorAfterThrottle, theOne } from "../protocol/wire.ts";
 
 export interface ListedGroup {
   group: string;
@@ -103,7 +103,7 @@ export async function deleteGroup(client: KafkaClient, group: string): Promise<v
     body: (w) => w.array([group], (name) => w.string(name)),
     parse(r) {
       r.int32();
-      return r.array(() => [r.string(), r.int16()] as const)[0]?.[1] ?? 0;
+      return theOne(r.array(() => [r.string(), r.int16()] as const))[1];
     },
   };
   await atCoordinator(client, group, `deleting group "${group}"`, request, (code) => code);
@@ -136,7 +136,7 @@ function describeRequest(group: string): ApiRequest<GroupDescription & { errorCo
     body: (w) => w.array([group], (name) => w.string(name)).boolean(false),
     parse(r) {
       r.int32();
-      const [found] = r.array(() => {
+      const found = r.array(() => {
         const errorCode = r.int16();
         const name = r.string();
         const state = r.string();
@@ -153,7 +153,7 @@ function describeRequest(group: string): ApiRequest<GroupDescription & { errorCo
         r.int32();
         return { errorCode, group: name, state, protocol, coordinator: -1, members };
       });
-      return found!;
+      return theOne(found);
     },
   };
 }
@@ -183,7 +183,7 @@ function describe848Request(group: string): ApiRequest<GroupDescription & { erro
         return list.flat();
       };
       r.int32();
-      const [found] = r.compactArray(() => {
+      const found = r.compactArray(() => {
         const errorCode = r.int16();
         r.compactNullableString();
         const name = r.compactString();
@@ -209,7 +209,7 @@ function describe848Request(group: string): ApiRequest<GroupDescription & { erro
         r.skipTags();
         return { errorCode, group: name, state, protocol, coordinator: -1, members };
       });
-      return found!;
+      return theOne(found);
     },
   };
 }
@@ -228,7 +228,7 @@ function offsetFetchAll(
         const topic = r.string();
         return r.array(() => {
           const partition = r.int32();
-          const offset = Number(r.int64());
+          const offset = r.number64();
           r.int32();
           return { topic, partition, offset, metadata: r.nullableString(), errorCode: r.int16() };
         });

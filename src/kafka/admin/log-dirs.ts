@@ -40,7 +40,7 @@ function ask(
           const topic = r.string();
           r.array(() => {
             const partition = r.int32();
-            const size = Number(r.int64());
+            const size = r.number64();
             r.int64();
             // A future replica is a copy that is being moved between directories.
             if (!r.boolean()) sizes.push({ topic, partition, node, size });

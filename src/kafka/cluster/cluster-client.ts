@@ -8,7 +8,7 @@ import { BrokerLink } from "../network/broker.ts";
 import { ConnectionError } from "../network/connection-error.ts";
 import { throwOnError } from "../protocol/errors.ts";
 import { metadataRequest } from "../protocol/metadata.ts";
-import { errorAfterThrottle } from "../protocol/wire.ts";
+import { errorAfterThrottle, readBroker } from "../protocol/wire.ts";
 import type { ApiRequest, ClientOptions, ClusterMetadata, KafkaClient } from "./client.ts";
 
 export class ClusterClient implements KafkaClient {
@@ -153,7 +153,7 @@ function findCoordinator(
     parse(reader) {
       const code = errorAfterThrottle(reader);
       throwOnError(code, `finding the coordinator of ${kind} "${key}"`, reader.nullableString());
-      return { nodeId: reader.int32(), host: reader.string(), port: reader.int32() };
+      return readBroker(reader, () => reader.string());
     },
   };
 }

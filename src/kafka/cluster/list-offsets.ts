@@ -87,7 +87,7 @@ function listOffsetsRequest(
           const partition = reader.int32();
           const errorCode = reader.int16();
           reader.int64();
-          listed.push({ topic, partition, errorCode, offset: Number(reader.int64()) });
+          listed.push({ topic, partition, errorCode, offset: reader.number64() });
           if (version >= 4) reader.int32();
         });
       });

@@ -63,6 +63,15 @@ export class FetchRetry {
     else this.postpone([state], backoff(state.failures, Math.random, first, last));
   }
 
+  /** A broker answered without having waited for records: once may be, in a row it must not make a busy loop. */
+  hurried(states: readonly PartitionState[]): void {
+    for (const state of states) {
+      if (state.hurried++ === 0) continue;
+      const delay = backoff(state.hurried - 1, Math.random, 10, 500);
+      state.readyAt = Math.max(state.readyAt, performance.now() + delay);
+    }
+  }
+
   private postpone(states: readonly PartitionState[], delay: number): void {
     for (const state of states) state.readyAt = performance.now() + delay;
     this.hooks.pumpIn(delay);

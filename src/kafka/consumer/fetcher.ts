@@ -44,6 +44,10 @@ export const fetchDefaults: FetchOptions = {
 /** Responses below this many bytes are not worth a buffer of the pool; a reader that gets them has caught up. */
 const smallResponse = 64 << 10;
 
+/** Neither records nor another node to ask nor trouble. */
+const isNothing = (part: FetchedPartition) =>
+  part.errorCode === 0 && part.records.length === 0 && part.preferredReplica < 0;
+
 export class Fetcher {
   private readonly client: KafkaClient;
   private readonly options: FetchOptions;
@@ -155,12 +159,15 @@ export class Fetcher {
       const share = Math.max(Math.ceil(options.maxBytes / brokers), Math.min(options.maxBytes, options.partitionBytes));
       const limits = { ...options, maxBytes: share };
       const request = fetchRequest(states, options.isolation, limits, options.rack, options.requestTimeout);
+      const sentAt = performance.now();
       const response = await this.client.send(node, { ...request, receiveInto });
       if (this.queue.closed) return;
       if (response.errorCode !== 0) throw new KafkaError(response.errorCode, `fetching from broker ${node}`);
       this.retry.answered(states);
       // KIP-219: the broker answers nothing on this connection for so long.
       for (const state of states) state.readyAt = performance.now() + response.throttleMs;
+      if (performance.now() - sentAt >= options.maxWait) for (const state of states) state.hurried = 0;
+      else if (response.partitions.every(isNothing)) this.retry.hurried(states);
       await this.take(states, response.partitions, buffer);
     } catch (error) {
       if (this.queue.closed) return;
@@ -222,6 +229,7 @@ export class Fetcher {
     });
     state.offset = next;
     state.emptyAnswers = 0;
+    state.hurried = 0;
     // To the back, so that the response's size limit does not starve those behind it.
     const at = this.states.indexOf(state);
     if (at >= 0) this.states.push(...this.states.splice(at, 1));
@@ -248,7 +256,10 @@ export class Fetcher {
     const { client, options, log } = this;
     const info = errorInfo(part.errorCode);
     state.replica = -1;
-    if (part.errorCode === codes.OFFSET_OUT_OF_RANGE) return moveIntoRange(client, state, options.requestTimeout, log);
+    if (part.errorCode === codes.OFFSET_OUT_OF_RANGE) {
+      this.retry.hurried([state]);
+      return moveIntoRange(client, state, options.requestTimeout, log);
+    }
     const error = new KafkaError(
       part.errorCode,
       `fetching ${state.topic}/${state.partition} from offset ${state.offset}`,

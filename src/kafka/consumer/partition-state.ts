@@ -17,13 +17,15 @@ export interface PartitionState extends Assignment {
   readyAt: number;
   /** Answers in a row without data although the broker says that the end lies behind. */
   emptyAnswers: number;
+  /** Answers in a row that came at once and without records. */
+  hurried: number;
   /** Errors in a row of this partition alone, and when the first one came. */
   failures: number;
   failingSince: number;
 }
 
 export function newPartition(assignment: Assignment, topicId: string | null): PartitionState {
-  return { ...assignment, topicId, replica: -1, readyAt: 0, emptyAnswers: 0, failures: 0, failingSince: 0 };
+  return { ...assignment, topicId, replica: -1, readyAt: 0, emptyAnswers: 0, hurried: 0, failures: 0, failingSince: 0 };
 }
 
 /** For messages: the first three. */

@@ -3,9 +3,12 @@
  * ones are not copied; kafkajs connects and authenticates. A connection on which anything timed out or failed is over: all
  * its requests are rejected and a new object takes its place.
  */
+import { LogagentError, messageOf } from "../../errors.ts";
 import type { Log } from "../../observe/log.ts";
 import type { ApiRequest, ClientOptions } from "../cluster/client.ts";
 import { type ApiVersions, apiVersions, notSpoken } from "../protocol/api-versions.ts";
+import { KafkaError } from "../protocol/errors.ts";
+import { limits } from "../protocol/limits.ts";
 import { Reader } from "../protocol/wire.ts";
 import { ConnectionError, type ConnectionStage, classifyConnectionError } from "./connection-error.ts";
 import { type KafkajsConnection, kafkajsLogger, newConnection } from "./kafkajs.ts";
@@ -14,6 +17,9 @@ import { FrameError, ResponseFramer } from "./response-frames.ts";
 import { openSocket, saslOptions, tlsOptions } from "./socket.ts";
 
 const SASL_AUTHENTICATE = 36;
+
+/** A parser says what the broker said; everything else that it throws is about bytes that make no sense. */
+const isAnswer = (error: unknown) => error instanceof KafkaError || error instanceof LogagentError;
 
 interface InFlight {
   deadline: number;
@@ -70,7 +76,10 @@ export class Connection {
       keeps: (correlationId) => this.inFlight.get(correlationId)?.receiveInto !== undefined,
       allocate: (correlationId, bytes) => {
         this.expected(correlationId);
-        return this.inFlight.get(correlationId)?.receiveInto?.(bytes) ?? Buffer.allocUnsafeSlow(bytes);
+        const receiveInto = this.inFlight.get(correlationId)?.receiveInto;
+        if (receiveInto) return receiveInto(bytes);
+        if (bytes <= limits.answerBytes) return Buffer.allocUnsafeSlow(bytes);
+        throw new FrameError(`an answer of ${bytes} bytes was announced, of which only a fetch may have so many`);
       },
       received: (correlationId, payload) => {
         this.expected(correlationId);
@@ -174,7 +183,8 @@ export class Connection {
               this.throttled(request.throttle?.(answer) ?? 0);
               resolve(answer);
             } catch (error) {
-              reject(error);
+              if (!isAnswer(error)) this.malformed(request, error);
+              reject(isAnswer(error) ? error : (this.closed ?? error));
             }
           },
           reject: (error) => {
@@ -201,9 +211,15 @@ export class Connection {
     try {
       this.framer.push(chunk);
     } catch (error) {
-      if (!(error instanceof FrameError)) throw error;
-      this.fail(this.classify(error));
+      if (error instanceof FrameError) this.fail(this.classify(error));
+      else this.fail(this.error("BROKER_UNAVAILABLE", `a malformed answer, connection closed: ${messageOf(error)}`));
     }
+  }
+
+  /** Nothing that comes behind such an answer can be trusted. */
+  private malformed({ name, version }: ApiRequest<unknown>, error: unknown): void {
+    const reason = `a malformed answer to ${name} version ${version}, connection closed: ${messageOf(error)}`;
+    this.fail(new ConnectionError("BROKER_UNAVAILABLE", this.broker, this.stage, reason, error));
   }
 
   private expected(correlationId: number): void {

@@ -9,6 +9,9 @@ import type { Socket } from "node:net";
 import packageJson from "kafkajs/package.json" with { type: "json" };
 // biome-ignore lint/suspicious/noTsIgnore: Deno infers the types of these modules, tsc has none.
 // @ts-ignore kafkajs has no types for its internals.
+import untypedScram from "kafkajs/src/broker/saslAuthenticator/scram.js";
+// biome-ignore lint/suspicious/noTsIgnore: Deno infers the types of these modules, tsc has none.
+// @ts-ignore kafkajs has no types for its internals.
 import untypedLoggers from "kafkajs/src/loggers/index.js";
 // biome-ignore lint/suspicious/noTsIgnore: Deno infers the types of these modules, tsc has none.
 // @ts-ignore kafkajs has no types for its internals.
@@ -18,6 +21,7 @@ import untypedConnection from "kafkajs/src/network/connection.js";
 import untypedRequestQueue from "kafkajs/src/network/requestQueue/index.js";
 import { LogagentError } from "../../errors.ts";
 import type { Log } from "../../observe/log.ts";
+import { limits } from "../protocol/limits.ts";
 
 const requiredVersion = "2.2.4";
 
@@ -99,6 +103,9 @@ const loggers = untypedLoggers as unknown as {
   createLogger(options: { level: number | undefined; logCreator: () => (entry: KafkajsLogEntry) => void }): unknown;
 };
 
+const scram = (untypedScram as unknown as { SCRAM: { hi: SaltPassword } }).SCRAM;
+type SaltPassword = (password: string, salt: unknown, iterations: number, digest: unknown) => Promise<Buffer>;
+
 interface KafkajsLogEntry {
   namespace: string;
   log: { message: string; broker?: string };
@@ -123,6 +130,7 @@ export function checkKafkajs(version: string = packageJson.version): void {
   for (const name of ["push", "destroy", "fulfillRequest", "scheduleCheckPendingRequests"]) {
     if (typeof methods(RequestQueue)[name] !== "function") throw wrong(`RequestQueue.${name} is missing`);
   }
+  if (typeof scram?.hi !== "function") throw wrong("SCRAM.hi is missing");
   if (typeof loggers.createLogger !== "function") throw wrong("createLogger is missing");
 }
 
@@ -168,6 +176,12 @@ function prepare(): void {
   const schedule = prototype.scheduleCheckPendingRequests;
   prototype.scheduleCheckPendingRequests = function () {
     if (this.pending.length > 0) schedule.call(this);
+  };
+  const { hi } = scram;
+  scram.hi = (password, salt, iterations, digest) => {
+    if (iterations <= limits.scramIterations) return hi(password, salt, iterations, digest);
+    const rule = `the broker asks for ${iterations} iterations, at most ${limits.scramIterations} are done`;
+    return Promise.reject(new Error(rule));
   };
   prepared = true;
 }

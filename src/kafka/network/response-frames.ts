@@ -4,9 +4,10 @@
  * view of it unless it is to be kept; all others are gathered in a buffer of their final size, so each byte is copied once
  * at most.
  */
+import { limits } from "../protocol/limits.ts";
 
-/** What a broker is believed to answer at most; also below what "HTTP" or a TLS alert would mean as a size. */
-const largestResponse = 256 << 20;
+/** Also below what "HTTP" or a TLS alert would mean as a size. */
+const largestResponse = limits.fetchBytes;
 const sizeBytes = 4;
 const idBytes = 4;
 

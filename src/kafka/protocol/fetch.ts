@@ -101,7 +101,7 @@ function fetchById(fetch: Fetch): ApiRequest<FetchResponse> {
     },
     parse(reader) {
       const names = new Map(topics.map(([topic, positions]) => [positions[0]?.topicId as string, topic]));
-      const throttleMs = reader.int32();
+      const throttleMs = reader.throttleMs();
       const errorCode = reader.int16();
       reader.int32();
       const partitions: FetchedPartition[] = [];
@@ -122,7 +122,7 @@ function parsePartitionById(reader: Reader) {
   const partition = {
     ...parseOffsets(reader, 13),
     aborted: reader.compactArray(() => {
-      const transaction = { producerId: reader.int64(), firstOffset: Number(reader.int64()) };
+      const transaction = { producerId: reader.int64(), firstOffset: reader.number64() };
       reader.skipTags();
       return transaction;
     }),
@@ -161,7 +161,7 @@ function fetchByName(fetch: Fetch, version: number): ApiRequest<FetchResponse> {
       if (version >= 11) writer.string(rack);
     },
     parse(reader) {
-      const throttleMs = reader.int32();
+      const throttleMs = reader.throttleMs();
       const errorCode = version >= 7 ? reader.int16() : 0;
       if (version >= 7) reader.int32();
       const partitions: FetchedPartition[] = [];
@@ -172,7 +172,7 @@ function fetchByName(fetch: Fetch, version: number): ApiRequest<FetchResponse> {
             topic,
             topicId: null,
             ...parseOffsets(reader, version),
-            aborted: reader.array(() => ({ producerId: reader.int64(), firstOffset: Number(reader.int64()) })),
+            aborted: reader.array(() => ({ producerId: reader.int64(), firstOffset: reader.number64() })),
             preferredReplica: version >= 11 ? reader.int32() : -1,
             records: reader.nullableBytes() ?? empty,
           });
@@ -194,8 +194,8 @@ function parseOffsets(reader: Reader, version: number) {
   return {
     partition: reader.int32(),
     errorCode: reader.int16(),
-    highWatermark: Number(reader.int64()),
-    lastStableOffset: Number(reader.int64()),
-    logStartOffset: version >= 5 ? Number(reader.int64()) : -1,
+    highWatermark: reader.number64(),
+    lastStableOffset: reader.number64(),
+    logStartOffset: version >= 5 ? reader.number64() : -1,
   };
 }

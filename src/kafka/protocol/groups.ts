@@ -4,7 +4,7 @@
  */
 import type { ApiRequest } from "../cluster/client.ts";
 import type { TopicPartition } from "../cluster/list-offsets.ts";
-import { errorAfterThrottle, Reader, Writer } from "./wire.ts";
+import { errorAfterThrottle, MalformedError, Reader, Writer } from "./wire.ts";
 
 export interface Member {
   memberId: string;
@@ -176,8 +176,10 @@ function encodeSubscription(topics: readonly string[]): Buffer {
 function decodeSubscription(bytes: Buffer | null): string[] {
   if (bytes === null || bytes.length === 0) return [];
   const reader = new Reader(bytes);
-  reader.int16();
-  return reader.array(() => reader.string());
+  return orElse([], () => {
+    reader.int16();
+    return reader.array(() => reader.string());
+  });
 }
 
 /** ConsumerProtocolAssignment v0: version, topics with partitions, user data. */
@@ -189,14 +191,28 @@ function encodeAssignment(partitions: readonly TopicPartition[]): Buffer {
   return writer.bytes(null).finish();
 }
 
-/** Empty also for what is too short to be one. */
+/** Empty also for what is none: groups of other protocols put what they like there. */
 export function decodeAssignment(bytes: Buffer | null): TopicPartition[] {
   if (bytes === null || bytes.length < 6) return [];
+  return orElse([], () => readAssignment(bytes));
+}
+
+/** What members of a group give each other comes through the broker, which is not to blame for it. */
+function orElse<T>(otherwise: T, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof MalformedError) return otherwise;
+    throw error;
+  }
+}
+
+function readAssignment(bytes: Buffer): TopicPartition[] {
   const reader = new Reader(bytes);
   reader.int16();
   const perTopic = reader.array(() => {
     const topic = reader.string();
-    return reader.array(() => ({ topic, partition: reader.int32() }));
+    return reader.array(() => ({ topic, partition: reader.partition() }));
   });
   return perTopic.flat();
 }

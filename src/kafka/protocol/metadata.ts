@@ -3,7 +3,7 @@
  * topic: https://kafka.apache.org/protocol.html#The_Messages_Metadata
  */
 import type { ApiRequest, ClusterMetadata, PartitionMetadata, TopicMetadata } from "../cluster/client.ts";
-import type { Reader } from "./wire.ts";
+import { type Reader, readBroker } from "./wire.ts";
 
 export const METADATA = 3;
 
@@ -41,7 +41,7 @@ function parseMetadata(reader: Reader, version: number): ClusterMetadata {
   const { string, nullableString, array, tags } = fields(reader, version);
   reader.int32();
   const brokers = array(() => {
-    const broker = { nodeId: reader.int32(), host: string(), port: reader.int32(), rack: nullableString() };
+    const broker = { ...readBroker(reader, string), rack: nullableString() };
     tags();
     return broker;
   });
@@ -69,7 +69,7 @@ function parsePartition(reader: Reader, version: number): PartitionMetadata {
   const nodes = () => array(() => reader.int32());
   reader.int16();
   const partition = {
-    partition: reader.int32(),
+    partition: reader.partition(),
     leader: reader.int32(),
     leaderEpoch: version >= 7 ? reader.int32() : -1,
     replicas: nodes(),

@@ -76,7 +76,7 @@ function withBody(
           results.set(partitionKey(topic, reader.int32()), partitionResult(reader, version));
         }
       }
-      return { results, throttleMs: reader.int32() };
+      return { results, throttleMs: reader.throttleMs() };
     },
   };
 }

@@ -5,7 +5,7 @@
 import type { ApiRequest } from "../cluster/client.ts";
 import type { TopicPartition } from "../cluster/list-offsets.ts";
 import { codes } from "./errors.ts";
-import { errorAfterThrottle, type Reader, type Writer } from "./wire.ts";
+import { errorAfterThrottle, MalformedError, type Reader, type Writer } from "./wire.ts";
 
 export interface ProducerIdentity {
   id: bigint;
@@ -42,7 +42,9 @@ export function initProducerId(
       if (flexible) w.noTags();
     },
     parse(r) {
-      return { errorCode: errorAfterThrottle(r), id: r.int64(), epoch: r.int16() };
+      const answer = { errorCode: errorAfterThrottle(r), id: r.int64(), epoch: r.int16() };
+      if (answer.errorCode !== 0 || (answer.id >= 0n && answer.epoch >= 0)) return answer;
+      throw new MalformedError(`reading a producer id: ${answer.id} with epoch ${answer.epoch} is none`);
     },
   };
 }

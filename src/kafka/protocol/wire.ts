@@ -2,6 +2,7 @@
  * Reading and writing the primitive types of the Kafka protocol, big-endian, classic and flexible (KIP-482):
  * https://kafka.apache.org/protocol.html#protocol_types
  */
+import { limits } from "./limits.ts";
 
 /** Builds one request body. Grows as needed; `finish` returns what was written. */
 export class Writer {
@@ -122,8 +123,13 @@ export class Writer {
   }
 }
 
+/** What was read cannot be what the protocol says: bytes were lost or the sender is broken. */
+export class MalformedError extends Error {
+  override readonly name: string = "MalformedError";
+}
+
 /** A response or record set ended before the field that was being read. */
-export class ShortReadError extends Error {
+export class ShortReadError extends MalformedError {
   override readonly name = "ShortReadError";
 }
 
@@ -170,6 +176,27 @@ export class Reader {
     return this.buffer.readBigInt64BE(this.take(8));
   }
 
+  /** An int64 that is an offset or a size, and exact as a number. */
+  number64(): number {
+    const at = this.position;
+    const value = Number(this.int64());
+    if (Number.isSafeInteger(value)) return value;
+    throw new MalformedError(`reading an offset at ${at}: ${value} is none`);
+  }
+
+  /** A partition's number. */
+  partition(): number {
+    const at = this.position;
+    const value = this.int32();
+    if (value >= 0 && value < limits.partitions) return value;
+    throw new MalformedError(`reading a partition at ${at}: ${value} is not between 0 and ${limits.partitions - 1}`);
+  }
+
+  /** Milliseconds for which the broker hears nothing (KIP-219). */
+  throttleMs(): number {
+    return Math.min(Math.max(this.int32(), 0), limits.throttleMs);
+  }
+
   uuid(): Buffer {
     return this.raw(16);
   }
@@ -192,7 +219,7 @@ export class Reader {
 
   nullableString(): string | null {
     const length = this.int16();
-    return length < 0 ? null : this.raw(length).toString("utf8");
+    return length === -1 ? null : this.raw(length).toString("utf8");
   }
 
   string(): string {
@@ -202,7 +229,7 @@ export class Reader {
   /** A view, not a copy. */
   nullableBytes(): Buffer | null {
     const length = this.int32();
-    return length < 0 ? null : this.raw(length);
+    return length === -1 ? null : this.raw(length);
   }
 
   compactNullableString(): string | null {
@@ -229,7 +256,7 @@ export class Reader {
   }
 
   private items<T>(count: number, read: () => T): T[] {
-    if (count > this.remaining) {
+    if (count > this.remaining || count < -1) {
       throw new ShortReadError(`reading ${count} elements at ${this.position}: only ${this.remaining} bytes are left`);
     }
     const items: T[] = [];
@@ -244,6 +271,20 @@ export class Reader {
       this.raw(this.uvarint());
     }
   }
+}
+
+/** The answer for the one thing that was asked about. */
+export function theOne<T>(answers: readonly T[]): T {
+  if (answers.length === 1) return answers[0] as T;
+  throw new MalformedError(`reading the answer for one thing: there are ${answers.length}`);
+}
+
+/** A broker's address as another broker tells it. */
+export function readBroker(reader: Reader, string: () => string): { nodeId: number; host: string; port: number } {
+  const broker = { nodeId: reader.int32(), host: string(), port: reader.int32() };
+  const { nodeId, host, port } = broker;
+  if (/^[^\s[\]/]+$/.test(host) && port > 0 && port < 65_536) return broker;
+  throw new MalformedError(`reading the address of broker ${nodeId}: ${JSON.stringify(host)} port ${port} is none`);
 }
 
 /** The throttle time, which brokers also enforce by themselves (KIP-219), and the error code, as most responses begin. */
