@@ -156,6 +156,7 @@ export class Agent {
       wake,
       linger: this.options.linger ?? 0,
       inputs: () => inputs.running,
+      ending: () => inputs.ending,
       onCrash: (input, error) => inputs.crash(input, error),
       onAppend: (input, { file, count }, bytes) => {
         if (count > 0) this.destination.appended(file, input.config);

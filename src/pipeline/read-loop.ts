@@ -12,11 +12,17 @@ export interface FeedOptions {
   wake: Wake;
   /**
    * Milliseconds from one chunk to the next unless more is known to be there: a writer of many small writes would else
+<<<<<<< HEAD
    * cause a wake-up and a request for each, which cost more than the lines. A line after a pause is not delayed.
+=======
+   * cause a wake-up and a request for each, which are the cost. A line after a pause is not delayed.
+>>>>>>> cdf309b (Look after the files of inputs that cannot send, and hand open descriptors on at a reload)
    */
   linger: number;
   /** The inputs to read from; asked for in every round. */
   inputs: () => readonly Input[];
+  /** Inputs that are only looked after. */
+  ending: () => Iterable<Input>;
   /** An input's own code threw. */
   onCrash: (input: Input, error: unknown) => void;
   /** A chunk of so many bytes of a file is handed on. */
@@ -68,11 +74,17 @@ export class Feed {
     this.full = false;
     for (const input of this.options.inputs()) {
       if (this.stopping) return 0;
-      if (!input.ready) continue;
       try {
-        wait = Math.min(wait, this.turn(input));
+        wait = Math.min(wait, input.ready ? this.turn(input) : tend(input));
       } catch (error) {
         if (error instanceof AppendError) throw error.cause;
+        this.options.onCrash(input, error);
+      }
+    }
+    for (const input of this.options.ending()) {
+      try {
+        wait = Math.min(wait, tend(input));
+      } catch (error) {
         this.options.onCrash(input, error);
       }
     }
@@ -86,7 +98,7 @@ export class Feed {
       // Without room only `onRoom` brings the next lines; renames and deletions are noticed all the same.
       if (!delivery.hasRoom(topic)) {
         this.full = true;
-        return input.tailer.tend?.() ?? Number.POSITIVE_INFINITY;
+        return tend(input);
       }
       const lines = input.next();
       if (lines === null) return input.tailer.wait();
@@ -109,6 +121,11 @@ export class Feed {
       if (wait > 0) return wait;
     }
   }
+}
+
+/** Whether lines can be sent or not, renames and deletions are noticed while they happen. Milliseconds until the next look. */
+function tend(input: Input): number {
+  return input.tailer.tend?.() ?? Number.POSITIVE_INFINITY;
 }
 
 /** Not the input's fault: what was half appended cannot be taken back, the agent must stop. */

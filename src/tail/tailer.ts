@@ -103,15 +103,17 @@ class FileTailer implements Tailer, Context {
     this.#scanMark.done = true;
   }
 
-  async start(known: readonly FileState[]): Promise<void> {
+  async start(known: readonly FileState[], held: ReadonlyMap<string, number> = new Map()): Promise<void> {
     const states = known.filter((state) => state.input === this.options.input && state.key !== this.#scanMark.key);
     const scanned = known.some((state) => state.key === this.#scanMark.key);
     // Of two states with the same inode the one that knows more comes first.
     states.sort((a, b) => Number(b.fingerprint.length > 0) - Number(a.fingerprint.length > 0) || b.seen - a.seen);
     const files = states.map((state) => FollowedFile.resume(++lastId, state));
     const answers = this.awaited.resume(this, files, (group) => {
-      if (!this.#closed) resume(this, this.#arrivals, group);
+      if (!this.#closed) resume(this, this.#arrivals, group, held);
     });
+    // Of states that are forgotten by now.
+    for (const [key, fd] of held) if (!files.some((file) => file.key === key)) this.fs.close(fd);
     for (const answer of answers)
       answer.then(() => {
         this.#scout.soon();
@@ -208,6 +210,16 @@ class FileTailer implements Tailer, Context {
 
   onEvent(f: (event: TailEvent) => void): void {
     this.#onEvent = f;
+  }
+
+  handOver(): ReadonlyMap<string, number> {
+    const held = new Map<string, number>();
+    for (const file of this.registry.files.values()) {
+      if (file.attached || file.gone || file.done) continue;
+      const fd = this.descriptors.giveAway(file);
+      if (fd !== null) held.set(file.key, fd);
+    }
+    return held;
   }
 
   close(): void {

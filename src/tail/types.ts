@@ -73,9 +73,9 @@ export interface TailedFile {
 export interface Tailer {
   /**
    * Finds the input's files and matches them with their states. `known`: this input's files in the journal. Throws
-   * LogagentError FILE_IO with `once` where a server does not answer.
+   * LogagentError FILE_IO with `once` where a server does not answer. `held`: what a predecessor handed over.
    */
-  start(known: readonly FileState[]): Promise<void>;
+  start(known: readonly FileState[], held?: ReadonlyMap<string, number>): Promise<void>;
   /**
    * The next chunk (at most about 1 MiB), fair between files, or null when nothing is due or readable now. Never throws
    * for trouble with one file: that is an event and a later try. The arrays are valid until the next call.
@@ -114,6 +114,11 @@ export interface Tailer {
   /** With `once`: every file was handed out up to the size taken at the start. */
   readonly finished: boolean;
   onEvent(f: (event: TailEvent) => void): void;
+  /**
+   * Gives away the descriptors of files that no name leads to any more, by the keys of their states: a successor reads on where
+   * this one ends. Only `close` may follow.
+   */
+  handOver?(): ReadonlyMap<string, number>;
   /** Closes descriptors and watchers. */
   close(): void;
 }

@@ -33,6 +33,8 @@ interface Supervised {
   wanted: InputConfig | null;
   /** The run that is read from or drained. */
   input: Input | null;
+  /** Descriptors of files without a name that the last run held, for the next one. */
+  held: ReadonlyMap<string, number>;
   /** Ends the run: with an error it crashed, with null the configuration changed. */
   end: (error: unknown) => void;
 }
@@ -59,6 +61,11 @@ export class Inputs {
 
   constructor(options: InputsOptions) {
     this.options = options;
+  }
+
+  /** Runs that end: nothing is read from them, but what happens to their files is seen. */
+  get ending(): Iterable<Input> {
+    return this.draining;
   }
 
   /** Runs whose files count: read from or drained. */
@@ -123,7 +130,7 @@ export class Inputs {
 
   private add(config: InputConfig): Promise<void> {
     return new Promise((started) => {
-      const one: Supervised = { wanted: config, input: null, end: () => {} };
+      const one: Supervised = { wanted: config, input: null, held: new Map(), end: () => {} };
       this.supervised.set(config.name, one);
       this.supervise(config.name, one, started).catch(this.options.onFatal);
     });
@@ -174,7 +181,9 @@ export class Inputs {
       tailer.onEvent((event) => this.report(config.name, event));
       tailer.onWake(wake);
       input = new Input(config, host, tailer, (error) => one.end(error));
-      await tailer.start(ledger.of(config.name));
+      const { held } = one;
+      one.held = new Map();
+      await tailer.start(ledger.of(config.name), held);
     } catch (error) {
       tailer?.close();
       owner.tailer = null;
@@ -192,6 +201,8 @@ export class Inputs {
     this.running = this.running.filter((other) => other !== input);
     if (this.closing) return null;
     await this.drain(input);
+    if (one.wanted !== null) one.held = input.tailer.handOver?.() ?? new Map();
+    input.tailer.close();
     owner.tailer = null;
     one.input = null;
     return crash;
@@ -210,7 +221,6 @@ export class Inputs {
         error: (error as Error).message,
       });
     }
-    input.tailer.close();
     positions.forgetOwner(input);
   }
 

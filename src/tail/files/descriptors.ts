@@ -110,6 +110,15 @@ export class Descriptors {
     if (to.source instanceof RemoteSource) to.source.owner = to;
   }
 
+  /** The descriptor of a plain file, which is the caller's to close from now on; null where there is none. */
+  giveAway(file: FollowedFile): number | null {
+    if (!(file.source instanceof PlainSource) || file.source instanceof RemoteSource) return null;
+    const { fd } = file.source;
+    this.#open.delete(file);
+    file.source = null;
+    return fd;
+  }
+
   close(file: FollowedFile): void {
     this.#openings.drop(file);
     this.#open.delete(file);

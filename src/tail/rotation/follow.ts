@@ -151,6 +151,28 @@ export function adopt(context: Context, file: FollowedFile, { path, stat }: Sibl
   return true;
 }
 
+/** Goes on with a file that a predecessor held open, and that no name leads to any more. */
+export function hold(context: Context, file: FollowedFile, fd: number): void {
+  const { registry, descriptors, fs } = context;
+  const stat = fs.fstat(fd);
+  descriptors.keep(file, fd);
+  registry.detach(file);
+  file.replaced = true;
+  file.gone = false;
+  file.done = false;
+  file.size = stat.size;
+  file.mtime = stat.mtime;
+  file.links = stat.links;
+  file.lastData = context.clock.monotonic();
+  if (file.read === 0) {
+    const content = contentOf(fs, fd, "");
+    if (content.size > file.fingerprint.length) file.restoreHead(headOf(content));
+    file.sample = sampleOf(content);
+  }
+  context.enqueue(file);
+  context.schedule(file, context.options.pollMin);
+}
+
 /** Remembers how the content of a file begins and ends of which nothing was read yet. */
 export function sample(context: Context, file: FollowedFile): void {
   const { fs } = context;

@@ -14,13 +14,18 @@ import { type Identity, inodeKey } from "../identity/identity.ts";
 import { covers, matches } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { recover } from "./find-copy.ts";
-import { adopt, unreadable } from "./follow.ts";
+import { adopt, hold, unreadable } from "./follow.ts";
 import type { Arrivals } from "./new-paths.ts";
 import { findMoved } from "./places.ts";
 import { isProvable, isProven } from "./same-file.ts";
 
-/** What was rotated while nobody watched is drained first, oldest first. */
-export function resume(context: Context, arrivals: Arrivals, files: readonly FollowedFile[]): void {
+/** What was rotated while nobody watched is drained first, oldest first. `held`: open descriptors, by the keys of the states. */
+export function resume(
+  context: Context,
+  arrivals: Arrivals,
+  files: readonly FollowedFile[],
+  held: ReadonlyMap<string, number> = new Map(),
+): void {
   const { registry } = context;
   const history = new Map<string, FollowedFile[]>();
   for (const file of files) {
@@ -34,12 +39,14 @@ export function resume(context: Context, arrivals: Arrivals, files: readonly Fol
   const untouched: FollowedFile[] = [];
   for (const file of files) {
     const path = home(context, file.path);
-    const found = byIdentity(context, file, history);
+    const fd = held.get(file.key);
+    const found = fd === undefined ? byIdentity(context, file, history) : null;
     if (found && context.foreign.take(found.path, found.stat, "warn")) {
       file.done = true; // the other input goes on with it
       continue;
     }
-    if (found) adopt(context, file, found);
+    if (fd !== undefined) hold(context, file, fd);
+    else if (found) adopt(context, file, found);
     else if (!file.done) missing.push(file);
     if (found?.path !== path && isLater(file, left.get(path))) left.set(path, file);
     if (found && file.read === 0) untouched.push(file);
