@@ -43,16 +43,17 @@ export class OutputBuffer {
   }
 
   /** Decimal digits of an integer. */
-  integer(value: number): void {
+  integer(value: number | bigint): void {
     if (value < 0 || value > 0x7fffffff) {
       this.text(String(value));
       return;
     }
+    const small = Number(value);
     let digits = 1;
-    for (let limit = 10; limit <= value; limit *= 10) digits++;
+    for (let limit = 10; limit <= small; limit *= 10) digits++;
     this.reserve(digits);
     const end = this.length + digits;
-    let rest = value | 0;
+    let rest = small | 0;
     for (let at = end - 1; at >= this.length; at--) {
       const tenth = (rest / 10) | 0;
       this.bytes[at] = 48 + rest - tenth * 10;

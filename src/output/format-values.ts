@@ -4,7 +4,7 @@ import { LogagentError } from "../errors.ts";
 import type { OutputBuffer } from "./buffer.ts";
 
 export type TextWriter = (out: OutputBuffer, bytes: Buffer, from: number, to: number) => void;
-export type NumberWriter = (out: OutputBuffer, value: number) => void;
+export type NumberWriter = (out: OutputBuffer, value: number | bigint) => void;
 
 const textWriters: Record<string, TextWriter> = {
   ascii: (out, bytes, from, to) => out.copy(bytes, from, to),
@@ -33,8 +33,8 @@ const numberWriters: Record<string, NumberWriter> = {
 
 const timestampWriters: Record<string, NumberWriter> = {
   ...numberWriters,
-  iso: (out, value) => out.text(isTime(value) ? new Date(value).toISOString() : String(value)),
-  unix: (out, value) => out.integer(Math.floor(value / 1000)),
+  iso: (out, value) => out.text(isTime(value) ? new Date(Number(value)).toISOString() : String(value)),
+  unix: (out, value) => out.integer(seconds(value)),
 };
 
 /** Throws LogagentError USAGE for an argument that texts do not have. */
@@ -60,13 +60,13 @@ function pick<T>(writers: Record<string, T>, name: string, format: string): T {
   );
 }
 
-function hex(value: number, digits: number): string {
+function hex(value: number | bigint, digits: number): string {
   return BigInt.asUintN(digits * 4, BigInt(value))
     .toString(16)
     .padStart(digits, "0");
 }
 
-function binary(out: OutputBuffer, value: number, bytes: number, big: boolean): void {
+function binary(out: OutputBuffer, value: number | bigint, bytes: number, big: boolean): void {
   out.reserve(bytes);
   let rest = BigInt.asUintN(bytes * 8, BigInt(value));
   for (let i = 0; i < bytes; i++) {
@@ -76,7 +76,12 @@ function binary(out: OutputBuffer, value: number, bytes: number, big: boolean): 
   out.length += bytes;
 }
 
+function seconds(milliseconds: number | bigint): number | bigint {
+  if (typeof milliseconds === "number") return Math.floor(milliseconds / 1000);
+  return milliseconds / 1000n - (milliseconds % 1000n < 0n ? 1n : 0n);
+}
+
 /** The range of Date. */
-function isTime(value: number): boolean {
-  return Math.abs(value) <= 8.64e15;
+function isTime(value: number | bigint): boolean {
+  return Math.abs(Number(value)) <= 8.64e15;
 }

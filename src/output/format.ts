@@ -42,7 +42,7 @@ function writeJson(out: OutputBuffer, block: RecordBlock, i: number): void {
     topic: block.topic,
     partition: block.partition,
     offset: block.offsets[i] as number,
-    timestamp: block.timestamps[i] as number,
+    timestamp: block.timestamp(i),
     key: block.key(i),
     value: block.value(i),
     headers: block.headers(i).map(({ name, value }) => ({ key: name, value })),
@@ -82,7 +82,7 @@ function recordVerb(verb: string, argument: string | null, format: string): Reco
     case "T":
     case "d": {
       const write = timestampWriter(argument, format);
-      return (out, block, i) => write(out, block.timestamps[i] as number);
+      return (out, block, i) => write(out, block.timestamp(i));
     }
     case "h":
       return headers(argument, format);

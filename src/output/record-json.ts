@@ -79,7 +79,9 @@ export function parseRecord(line: string): JsonRecord {
     if (typeof object.topic !== "string") throw bad(`"topic" must be a string; got ${shorten(object.topic)}`);
     record.topic = object.topic;
   }
-  for (const name of ["partition", "offset", "timestamp"] as const) {
+  const timestamp = object.timestamp;
+  if (timestamp !== undefined && timestamp !== null) record.timestamp = timestampOf(timestamp, line);
+  for (const name of ["partition", "offset"] as const) {
     const number = object[name];
     if (number === undefined || number === null) continue;
     if (typeof number !== "number" || !Number.isInteger(number)) {
@@ -88,6 +90,21 @@ export function parseRecord(line: string): JsonRecord {
     record[name] = number;
   }
   return record;
+}
+
+/** A number has no more than 53 bits: beyond them the digits of the text count. */
+function timestampOf(value: unknown, line: string): number | bigint {
+  if (typeof value !== "number" || !Number.isInteger(value)) {
+    throw bad(`"timestamp" must be a whole number; got ${shorten(value)}`);
+  }
+  if (Number.isSafeInteger(value)) return value;
+  let exact = BigInt(value);
+  const keepDigits = (name: string, _: unknown, { source }: { source?: string } = {}) => {
+    if (name === "timestamp" && source !== undefined && /^-?\d+$/.test(source)) exact = BigInt(source);
+  };
+  JSON.parse(line, keepDigits as (name: string, value: unknown) => unknown);
+  if (exact !== BigInt.asIntN(64, exact)) throw bad(`"timestamp" must be a number of 64 bits; got ${exact}`);
+  return exact;
 }
 
 function parseJson(line: string): unknown {

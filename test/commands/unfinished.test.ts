@@ -113,6 +113,25 @@ describe("one bad JSON record", () => {
   );
 });
 
+test("timestamps of 64 bits come back with all their digits; one that the topic does not take is 65", async () => {
+  const unlimited = {
+    "message.timestamp.after.max.ms": "9223372036854775807",
+    "message.timestamp.before.max.ms": "9223372036854775807",
+  };
+  const topic = await createTopic(brokers, uniqueTopic("times"), 1, unlimited);
+  const times = ["9223372036854775807", "1764093000123456789", "1764093000123"];
+  const stdin = times.map((time) => `{"value":"v","timestamp":${time}}\n`).join("");
+  const sent = await cli(["produce", topic, "-i", "json"], { env, stdin });
+  expect([sent.code, sent.stderr]).toEqual([0, ""]);
+  const read = (format: string) => cli(["consume", topic, "-O", "start", "-e", "-f", format], { env });
+  expect((await read("%T\n")).stdout.trim().split("\n")).toEqual(times);
+  expect((await read("json")).stdout.match(/(?<="timestamp":)\d+/g)?.map(String)).toEqual(times);
+  const strict = await createTopic(brokers, uniqueTopic("times"), 1);
+  const refused = await cli(["produce", strict, "-i", "json"], { env, stdin });
+  expect(refused.code).toBe(65);
+  expect(refused.stderr).not.toContain("internal error");
+}, 60_000);
+
 const full = existsSync("/dev/full") ? test : test.skip;
 describe("a full disk behind stdout ends with 74", () => {
   full(

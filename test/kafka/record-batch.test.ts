@@ -16,7 +16,7 @@ interface TestRecord {
   key: Uint8Array | null;
   value: Uint8Array | null;
   headers: Header[];
-  timestamp: number;
+  timestamp: number | bigint;
 }
 
 const bytes = (max: number) => fc.uint8Array({ maxLength: max });
@@ -53,7 +53,7 @@ function decoded(batch: RecordBatch): TestRecord[] {
         key: key && new Uint8Array(key),
         value: value && new Uint8Array(value),
         headers: block.headers(i).map((h) => ({ key: h.name.toString(), value: h.value && new Uint8Array(h.value) })),
-        timestamp: block.timestamps[i] as number,
+        timestamp: block.timestamp(i),
       });
     }
   }
@@ -61,6 +61,31 @@ function decoded(batch: RecordBatch): TestRecord[] {
 }
 
 const stamp = { id: 4711n, epoch: 3, transactional: false };
+
+test("every int64 is a timestamp: what is encoded is decoded, in one batch and in its halves", () => {
+  const long = fc
+    .oneof(
+      fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+      fc.constantFrom(2n ** 63n - 1n, -(2n ** 63n), 2n ** 53n, 2n ** 53n - 1n, 2n ** 52n, -(2n ** 53n), -1n, 0n),
+      fc.constantFrom(1_764_093_000_123_456_789n, 1_764_093_000_123n),
+    )
+    .map((value) => (Number.isSafeInteger(Number(value)) ? Number(value) : value));
+  const timed = fc.tuple(record, long).map(([rest, timestamp]) => ({ ...rest, timestamp }));
+  fc.assert(
+    fc.property(fc.array(timed, { minLength: 2, maxLength: 20 }), (records) => {
+      const batch = batchOf(records);
+      batch.stamp(stamp, 17);
+      expect(decoded(batch).map(exactTimes)).toEqual(records.map(exactTimes));
+      const halves = splitBatch(batch, incrementSequence);
+      for (const half of halves) half.stamp(stamp, half.sequence);
+      expect(halves.flatMap(decoded).map(exactTimes)).toEqual(records.map(exactTimes));
+      for (const half of halves) half.free();
+    }),
+    { numRuns: 300 },
+  );
+});
+
+const exactTimes = (record: TestRecord) => ({ ...record, timestamp: BigInt(record.timestamp) });
 
 test("what is encoded is decoded, with every codec", () => {
   const codec = fc.constantFrom<Codec>("none", "gzip", "snappy", "lz4", "zstd");

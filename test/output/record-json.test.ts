@@ -30,6 +30,18 @@ test("every record comes back byte for byte, on one line", () => {
   );
 });
 
+test("timestamps keep all digits of an int64, and what is none is refused with its value", () => {
+  for (const digits of ["9223372036854775807", "-9223372036854775808", "1764093000123456789", "1764093000123", "-1"]) {
+    const { timestamp } = parseRecord(`{"value":"v","timestamp":${digits}}`);
+    expect(String(timestamp)).toBe(digits);
+    expect(encodeRecord({ timestamp: timestamp!, key: null, value: null, headers: [] })).toContain(`:${digits},`);
+  }
+  expect(() => parseRecord('{"value":"v","timestamp":9223372036854775808}')).toThrow(
+    "64 bits; got 9223372036854775808",
+  );
+  expect(() => parseRecord('{"value":"v","timestamp":1e300}')).toThrow("64 bits");
+});
+
 test("the shape that others rely on", () => {
   const record = {
     topic: "t",

@@ -6,7 +6,7 @@ import { parseFormat } from "../../output/format-parse.ts";
 
 export type AckWriter = (batch: Batch, outcome: Extract<Outcome, { kind: "acked" }>) => string;
 
-type Verb = (batch: Batch, offset: bigint, timestamp: number) => string | number | bigint;
+type Verb = (batch: Batch, offset: bigint, timestamp: number | bigint) => string | number | bigint;
 
 const verbs: Record<string, Verb> = {
   t: ({ topic }) => topic,

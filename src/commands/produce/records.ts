@@ -141,7 +141,7 @@ class JsonParcel {
       key: (_, i) => of(i).key ?? options.key,
       // A header's name may be bytes that are no UTF-8; the encoder takes both.
       headers: (_, i) => [...(of(i).headers as readonly Header[]), ...options.headers],
-      timestamp: (_, i) => Number(of(i).timestamp ?? now),
+      timestamp: (_, i) => of(i).timestamp ?? now,
       tombstone: (_, i) => of(i).value === null || (options.nullValue && of(i).value?.length === 0),
       ...(options.partitioner === null ? { partition: (_: Lines, i: number) => of(i).partition ?? null } : {}),
     };

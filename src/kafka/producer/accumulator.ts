@@ -2,11 +2,13 @@
  * Open batches: chooses the partition of each record, encodes it, keeps the books of ranges and of memory. Closed batches
  * are handed on to whoever sends them.
  */
+
 import { LogagentError } from "../../errors.ts";
 import type { Lines, Range } from "../../lines.ts";
 import type { Clock, Random } from "../../runtime.ts";
 import type { Codec } from "../compression/codec.ts";
 import { BufferPool } from "../record/buffer-pool.ts";
+import type { Int64 } from "../record/int64.ts";
 import { encodeHeaders, encodeKey } from "../record/record-encoding.ts";
 import { AppendTime } from "./append-time.ts";
 import { keyPartition } from "./murmur2.ts";
@@ -151,7 +153,7 @@ export class Accumulator {
     topic: TopicState,
     keyPart: Uint8Array,
     headersPart: Uint8Array,
-    timestamp: number,
+    timestamp: Int64,
   ): number {
     const batch = this.openBatch(queue);
     const before = batch.memory;
@@ -170,7 +172,7 @@ export class Accumulator {
     topic: TopicState,
     keyPart: Uint8Array,
     headersPart: Uint8Array,
-    timestamp: number,
+    timestamp: Int64,
   ): void {
     for (;;) {
       const batch = this.openBatch(queue);

@@ -2,10 +2,12 @@
  * One record batch, format v2 (KIP-98), written record by record straight into the buffer it is sent from:
  * https://kafka.apache.org/documentation/#recordbatch
  */
+
 import type { Lines, Range } from "../../lines.ts";
 import { type Codec, compress, decompress } from "../compression/codec.ts";
 import { BATCH_OVERHEAD, type ProducerStamp, writeBatchHeader } from "../record/batch-header.ts";
 import { type BufferPool, Scratch } from "../record/buffer-pool.ts";
+import { difference, type Int64 } from "../record/int64.ts";
 import type { EncodedRecord } from "../record/record-encoding.ts";
 import { varintSize, varlongSize, writeVarint, writeVarlong } from "../record/varint.ts";
 import type { Batch, Outcome } from "./sink.ts";
@@ -47,8 +49,8 @@ export class RecordBatch implements Batch {
   private buffer: Buffer;
   private end = HEADROOM + BATCH_OVERHEAD;
   private readonly pool: BufferPool;
-  baseTimestamp = 0;
-  maxTimestamp = 0;
+  baseTimestamp: Int64 = 0;
+  maxTimestamp: Int64 = 0;
   codec: Codec = "none";
 
   constructor(topic: string, partition: number, pool: BufferPool, openedAt: number, bytes = 0) {
@@ -83,7 +85,7 @@ export class RecordBatch implements Batch {
     to: number,
     keyPart: Uint8Array,
     headersPart: Uint8Array,
-    timestamp: number,
+    timestamp: Int64,
     limit: number,
   ): number {
     const { starts, ends } = lines;
@@ -92,7 +94,7 @@ export class RecordBatch implements Batch {
       this.baseTimestamp = timestamp;
       this.maxTimestamp = timestamp;
     } else if (timestamp > this.maxTimestamp) this.maxTimestamp = timestamp;
-    const delta = timestamp - this.baseTimestamp;
+    const delta = difference(timestamp, this.baseTimestamp);
     const fixed = 1 + varlongSize(delta) + keyPart.length + headersPart.length;
     // 5 for the record's length, 5 for its offset delta, 5 for the value's length.
     const worst = fixed + 15;
@@ -144,14 +146,14 @@ export class RecordBatch implements Batch {
     keyPart: Uint8Array,
     value: Uint8Array | null,
     headersPart: Uint8Array,
-    timestamp: number,
+    timestamp: Int64,
     limit: number,
   ): boolean {
     if (this.count === 0) {
       this.baseTimestamp = timestamp;
       this.maxTimestamp = timestamp;
     }
-    const delta = timestamp - this.baseTimestamp;
+    const delta = difference(timestamp, this.baseTimestamp);
     const valueSize = value === null ? 1 : varintSize(value.length) + value.length;
     const body = 1 + varlongSize(delta) + varintSize(this.count) + keyPart.length + valueSize + headersPart.length;
     const total = varintSize(body) + body;
@@ -172,7 +174,7 @@ export class RecordBatch implements Batch {
     }
     buffer.set(headersPart, p);
     this.end = p + headersPart.length;
-    this.maxTimestamp = Math.max(this.maxTimestamp, timestamp);
+    if (timestamp > this.maxTimestamp) this.maxTimestamp = timestamp;
     this.count++;
     return true;
   }
@@ -225,13 +227,13 @@ export class RecordBatch implements Batch {
   }
 
   /** Appends a record of another batch; `timestamp` in milliseconds since the epoch. */
-  appendEncoded(record: EncodedRecord, timestamp: number): void {
+  appendEncoded(record: EncodedRecord, timestamp: Int64): void {
     if (this.count === 0) {
       this.baseTimestamp = timestamp;
       this.maxTimestamp = timestamp;
     }
-    this.maxTimestamp = Math.max(this.maxTimestamp, timestamp);
-    const delta = timestamp - this.baseTimestamp;
+    if (timestamp > this.maxTimestamp) this.maxTimestamp = timestamp;
+    const delta = difference(timestamp, this.baseTimestamp);
     const body = 1 + varlongSize(delta) + varintSize(this.count) + record.rest.length;
     this.reserve(varintSize(body) + body);
     let p = writeVarint(this.buffer, this.end, body);

@@ -2,7 +2,9 @@
  * The seam between the pipeline and the producer: chunks of lines go in, settled batches come back. Implemented by
  * `idempotent-producer.ts`; the pipeline's tests use a sink in memory.
  */
+
 import type { Lines, Range } from "../../lines.ts";
+import type { Int64 } from "../record/int64.ts";
 
 export interface Header {
   key: string;
@@ -19,7 +21,7 @@ export interface Route {
   key: Uint8Array | null | ((lines: Lines, i: number) => Uint8Array | null);
   headers: readonly Header[] | ((lines: Lines, i: number) => readonly Header[]);
   /** Record timestamps, milliseconds since the epoch; absent: the time of the append. */
-  timestamp?: (lines: Lines, i: number) => number;
+  timestamp?: (lines: Lines, i: number) => Int64;
   /** True for a record whose value is null (a tombstone) whatever its bytes. */
   tombstone?: (lines: Lines, i: number) => boolean;
   /** An explicit partition for this record, over `partitioner`; null leaves it to that. */
@@ -39,7 +41,7 @@ export interface Batch {
 
 export type Outcome =
   /** `offset` is that of the batch's first record; -1 where the broker does not say (acks 0). */
-  | { kind: "acked"; offset: bigint; timestamp: number }
+  | { kind: "acked"; offset: bigint; timestamp: Int64 }
   /** The records cannot be delivered as they are, for ever (for example a single record above the topic's limit). */
   | { kind: "dropped"; code: number; name: string; message: string };
 

@@ -1,3 +1,4 @@
+import { sum } from "../record/int64.ts";
 import { RecordReader } from "../record/record-encoding.ts";
 import type { RecordBatch } from "./producer-batch.ts";
 
@@ -16,7 +17,7 @@ export function splitBatch(
   for (let i = 0; i < batch.count; i++) {
     const record = reader.next();
     const half = i < firstCount ? halves[0] : halves[1];
-    half.appendEncoded(record, batch.baseTimestamp + record.timestampDelta);
+    half.appendEncoded(record, sum(batch.baseTimestamp, record.timestampDelta));
   }
   let seen = 0;
   batch.ranges.forEach((range, i) => {

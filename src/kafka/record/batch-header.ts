@@ -1,6 +1,7 @@
 /** The header of a record batch, format v2: https://kafka.apache.org/documentation/#recordbatch */
 import { type Codec, codecId } from "../compression/codec.ts";
 import { crc32c } from "./crc32c.ts";
+import type { Int64 } from "./int64.ts";
 
 /** Bytes of the header. */
 export const BATCH_OVERHEAD = 61;
@@ -21,8 +22,8 @@ export interface BatchFields {
   /** Records. */
   count: number;
   /** Milliseconds since the epoch. */
-  baseTimestamp: number;
-  maxTimestamp: number;
+  baseTimestamp: Int64;
+  maxTimestamp: Int64;
   /** Of the first record; -1 when not idempotent. */
   sequence: number;
 }

@@ -29,6 +29,8 @@ export interface BatchHeader {
   control: boolean;
   baseTimestamp: number;
   maxTimestamp: number;
+  /** The exact times where numbers are not; null where they are. */
+  wideTimes: { base: bigint; max: bigint } | null;
   producerId: bigint;
   leaderEpoch: number;
   count: number;
@@ -78,6 +80,7 @@ export function readBatch(
     control: (attributes & 32) !== 0,
     baseTimestamp: readLong(bytes, start + 27),
     maxTimestamp: readLong(bytes, start + 35),
+    wideTimes: wideTimes(bytes, start),
     producerId: bytes.readBigInt64BE(start + 43),
     leaderEpoch: bytes.readInt32BE(start + 12),
     count: bytes.readInt32BE(start + 57),
@@ -98,6 +101,12 @@ export function offsetBehind(bytes: Buffer, position: number): number {
     at = end;
   }
   return next;
+}
+
+function wideTimes(bytes: Buffer, start: number): BatchHeader["wideTimes"] {
+  const isWide = (at: number) => !Number.isSafeInteger(readLong(bytes, at));
+  if (!isWide(start + 27) && !isWide(start + 35)) return null;
+  return { base: bytes.readBigInt64BE(start + 27), max: bytes.readBigInt64BE(start + 35) };
 }
 
 /** An int64 as a number. */

@@ -5,9 +5,12 @@
 import { Scratch } from "./buffer-pool.ts";
 import { type BatchHeader, batchHeaderBytes } from "./decode-batch.ts";
 import { DecodeError, type Source } from "./decode-error.ts";
+import type { Int64 } from "./int64.ts";
+import { readWideVarlong } from "./varint.ts";
 
 /** Length and attributes, time and offset delta, key and value length, number of headers: a byte each. */
 const minRecordBytes = 7;
+const exactTo = Number.MAX_SAFE_INTEGER;
 
 export interface RecordHeader {
   /** A view; Kafka's rule is UTF-8. */
@@ -29,6 +32,8 @@ export class RecordBlock {
   offsets = new Float64Array(0);
   /** Milliseconds since the epoch; -1 is none. */
   timestamps = new Float64Array(0);
+  /** The exact ones where numbers are not; null where they are. */
+  wideTimestamps: bigint[] | null = null;
   keyStarts = new Int32Array(0);
   keyLengths = new Int32Array(0);
   valueStarts = new Int32Array(0);
@@ -38,6 +43,11 @@ export class RecordBlock {
   recordEnds = new Int32Array(0);
   /** For decompressed records, the same for every batch that fills this block. */
   readonly scratch = new Scratch();
+
+  /** Milliseconds since the epoch, without loss. */
+  timestamp(i: number): Int64 {
+    return this.wideTimestamps?.[i] ?? (this.timestamps[i] as number);
+  }
 
   key(i: number): Buffer | null {
     return view(this.bytes, this.keyStarts[i] as number, this.keyLengths[i] as number);
@@ -116,6 +126,10 @@ export function locateRecords(
   block.leaderEpoch = batch.leaderEpoch;
   block.bytes = bytes;
   block.reserve(count);
+  const { wideTimes } = batch;
+  let wideTimestamps: bigint[] | null = null;
+  // Deltas below it leave numbers exact.
+  const nearest = batch.logAppendTime ? (wideTimes ? -1 : Number.POSITIVE_INFINITY) : exactTo - Math.abs(baseTimestamp);
   const {
     offsets,
     timestamps,
@@ -135,6 +149,7 @@ export function locateRecords(
     const recordEnd = cursor + length;
     if (length < minRecordBytes - 1 || recordEnd > end) damaged(source, batch, i, `its length is ${length}`);
     cursor++; // attributes: none are defined
+    const deltaAt = cursor;
     const timeDelta = varlong(bytes);
     const offset = baseOffset + varint(bytes);
     const keyLength = varint(bytes);
@@ -154,6 +169,10 @@ export function locateRecords(
     if (offset < from || offset >= to) continue;
     offsets[kept] = offset;
     timestamps[kept] = batch.logAppendTime ? batch.maxTimestamp : baseTimestamp + timeDelta;
+    if (timeDelta > nearest || timeDelta < -nearest) {
+      wideTimestamps ??= [];
+      wideTimestamps[kept] = wideTime(bytes, deltaAt, batch);
+    }
     keyStarts[kept] = keyStart;
     keyLengths[kept] = keyLength;
     valueStarts[kept] = valueStart;
@@ -165,6 +184,12 @@ export function locateRecords(
   }
   if (at !== end) throw new DecodeError(source, baseOffset, `${end - at} bytes follow the batch's ${count} records`);
   block.count = kept;
+  block.wideTimestamps = wideTimestamps;
+}
+
+function wideTime(bytes: Buffer, deltaAt: number, { wideTimes, logAppendTime, ...batch }: BatchHeader): bigint {
+  if (logAppendTime) return wideTimes?.max ?? BigInt(batch.maxTimestamp);
+  return BigInt.asIntN(64, (wideTimes?.base ?? BigInt(batch.baseTimestamp)) + readWideVarlong(bytes, deltaAt));
 }
 
 /** The type of a control record: its key is a version and a type, 0 abort and 1 commit. */

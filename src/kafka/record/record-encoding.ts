@@ -1,6 +1,7 @@
 /** Pieces of the record format: keys and headers encoded once for many records, and encoded records read back. */
 import type { Header } from "../producer/sink.ts";
-import { varintSize, writeVarint } from "./varint.ts";
+import { type Int64, int64 } from "./int64.ts";
+import { readWideVarlong, varintSize, writeVarint } from "./varint.ts";
 
 /** The key's length and bytes as they stand in a record. */
 export function encodeKey(key: Uint8Array | null): Uint8Array {
@@ -40,7 +41,7 @@ const nullKey = Uint8Array.of(1);
 const noHeaders = Uint8Array.of(0);
 
 export interface EncodedRecord {
-  timestampDelta: number;
+  timestampDelta: Int64;
   /** Everything behind the offset delta: key, value, headers. */
   rest: Buffer;
 }
@@ -58,7 +59,9 @@ export class RecordReader {
     const length = this.varlong();
     const end = this.position + length;
     this.position++;
-    const timestampDelta = this.varlong();
+    const deltaAt = this.position;
+    const near = this.varlong();
+    const timestampDelta = Number.isSafeInteger(near * 2) ? near : int64(readWideVarlong(this.bytes, deltaAt));
     this.varlong();
     const rest = this.bytes.subarray(this.position, end);
     this.position = end;

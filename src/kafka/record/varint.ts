@@ -1,4 +1,5 @@
 /** Zigzag base-128 varints of the record format: https://kafka.apache.org/protocol.html#protocol_types */
+import type { Int64 } from "./int64.ts";
 
 /** Bytes of the varint of a non-negative number below 2^31. */
 export function varintSize(n: number): number {
@@ -17,16 +18,18 @@ export function writeVarint(buffer: Uint8Array, at: number, n: number): number {
   return p;
 }
 
-/** Bytes of the varlong of any safe integer. */
-export function varlongSize(n: number): number {
+/** Bytes of the varlong of an int64. */
+export function varlongSize(n: Int64): number {
+  if (!isShort(n)) return Math.max(1, Math.ceil(zigzag(n).toString(2).length / 7));
   let rest = n < 0 ? -2 * n - 1 : 2 * n;
   let size = 1;
   for (; rest > 127; size++) rest = Math.floor(rest / 128);
   return size;
 }
 
-/** Writes any safe integer; returns the position behind it. */
-export function writeVarlong(buffer: Uint8Array, at: number, n: number): number {
+/** Writes an int64; returns the position behind it. */
+export function writeVarlong(buffer: Uint8Array, at: number, n: Int64): number {
+  if (!isShort(n)) return writeWide(buffer, at, zigzag(n));
   let rest = n < 0 ? -2 * n - 1 : 2 * n;
   let p = at;
   while (rest > 127) {
@@ -35,4 +38,33 @@ export function writeVarlong(buffer: Uint8Array, at: number, n: number): number 
   }
   buffer[p++] = rest;
   return p;
+}
+
+/** The zigzag form is exact as a number. */
+function isShort(n: Int64): n is number {
+  return typeof n === "number" && n < 2 ** 52 && n > -(2 ** 52);
+}
+
+function zigzag(n: Int64): bigint {
+  const wide = BigInt(n);
+  return BigInt.asUintN(64, (wide << 1n) ^ (wide >> 63n));
+}
+
+function writeWide(buffer: Uint8Array, at: number, n: bigint): number {
+  let rest = n;
+  let p = at;
+  for (; rest > 127n; rest >>= 7n) buffer[p++] = Number(rest & 127n) | 128;
+  buffer[p++] = Number(rest);
+  return p;
+}
+
+/** The int64 of the varlong at `at`, of ten bytes at most. */
+export function readWideVarlong(bytes: Uint8Array, at: number): bigint {
+  let large = 0n;
+  for (let i = 0; i < 10; i++) {
+    const byte = bytes[at + i] ?? 0;
+    large |= BigInt(byte & 0x7f) << BigInt(i * 7);
+    if (byte < 0x80) break;
+  }
+  return BigInt.asIntN(64, (large >> 1n) ^ -(large & 1n));
 }
