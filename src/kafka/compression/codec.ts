@@ -5,10 +5,10 @@
 import { constants, createGunzip, createGzip, createZstdCompress, createZstdDecompress } from "node:zlib";
 import { messageOf } from "../../errors.ts";
 import type { Allocate } from "../record/buffer-pool.ts";
+import { type Coder, type CoderKind, compressedBound, makeCoder } from "./coder.ts";
 import { compressLz4, decompressLz4 } from "./lz4-frame.ts";
 import { gzipSizeHint, zstdSizeHint } from "./size-hint.ts";
 import { compressSnappy, decompressSnappy } from "./snappy.ts";
-import { type Coder, type CoderKind, compressedBound, makeCoder } from "./zlib-binding.ts";
 import { zstdFramesFault } from "./zstd-frames.ts";
 
 export type Codec = "none" | "gzip" | "snappy" | "lz4" | "zstd";

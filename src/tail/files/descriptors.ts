@@ -62,7 +62,7 @@ export class Descriptors {
       this.#fs.close(fd);
       return "other";
     }
-    this.#take(file, fd, stat.size);
+    this.#take(file, fd);
     return "open";
   }
 
@@ -99,7 +99,7 @@ export class Descriptors {
 
   /** Takes over a descriptor that is open already. */
   keep(file: FollowedFile, fd: number): void {
-    this.#take(file, fd, 0);
+    this.#take(file, fd);
   }
 
   /** The source passes from one file to another (truncation: same inode, new content). */
@@ -126,11 +126,11 @@ export class Descriptors {
     file.source = null;
   }
 
-  #take(file: FollowedFile, fd: number, size: number): void {
+  #take(file: FollowedFile, fd: number): void {
     const codec = looksCompressed(file.path) ? codecOf(readFully(this.#fs, fd, 0, 4)) : null;
     file.codec = codec;
     file.source = codec
-      ? openCompressed(this.#fs, fd, codec, size || this.#fs.fstat(fd).size, () => this.#wake(file))
+      ? openCompressed(this.#fs, fd, codec, () => this.#wake(file))
       : this.#fs.traits(file.path).network
         ? new RemoteSource(this.#fs, fd, file, this.#wake)
         : new PlainSource(this.#fs, fd);

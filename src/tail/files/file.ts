@@ -3,7 +3,7 @@ import type { FileId } from "../../lines.ts";
 import type { Random } from "../../runtime.ts";
 import type { ContentHash, FileState } from "../../state/types.ts";
 import { contentHash, fingerprintBytes, type Identity, identityOf, markerBytes } from "../identity/identity.ts";
-import type { Codec } from "../source/compressed.ts";
+import type { Codec } from "../source/decoder.ts";
 import type { Source } from "../source/source.ts";
 import { Marks } from "./markers.ts";
 import { Pending, type RawMarker } from "./pending.ts";

@@ -3,7 +3,8 @@ import type { ContentHash } from "../../state/types.ts";
 import type { RawMarker } from "../files/pending.ts";
 import type { Fs } from "../fs/fs.ts";
 import { looksCompressed } from "../fs/rotated-names.ts";
-import { type Codec, codecOf, decompressPrefix, decompressWhole } from "../source/compressed.ts";
+import { codecOf, decompressPrefix, decompressWhole } from "../source/compressed.ts";
+import type { Codec } from "../source/decoder.ts";
 import { fingerprintBytes, hashBytes, markerBytes, readFully } from "./identity.ts";
 
 export interface Content {

@@ -149,18 +149,23 @@ export class Turns {
     const { options, judgement } = this.#context;
     const { multiline, once } = options;
     const source = file.source!;
-    const flushGroup = multiline !== null && (once || source.closed || now - file.lastData >= multiline.timeoutMs);
-    const { final } = file;
-    file.final = judgement.isFinal(file, source);
-    const result = this.#reader.read(file, source, { records, flushGroup });
-    file.final = final;
-    return result;
+    for (;;) {
+      const flushGroup = multiline !== null && (once || source.closed || now - file.lastData >= multiline.timeoutMs);
+      const { final } = file;
+      const isFinal = judgement.isFinal(file, source);
+      file.final = isFinal;
+      const result = this.#reader.read(file, source, { records, flushGroup });
+      file.final = final;
+      // Whether a compressed file ends for good is known once its end was read.
+      if (result !== "end" || isFinal || !source.closed) return result;
+    }
   }
 
   #ended(file: FollowedFile): void {
     const { options, descriptors, registry } = this.#context;
     file.drained = true;
     if (file.unlinked) registry.changed.add(file.id);
+    this.#damaged(file);
     if (file.source?.closed) {
       file.complete = true;
       descriptors.close(file);
@@ -176,6 +181,19 @@ export class Turns {
         `${file.limit - file.read} bytes at the end of ${file.path} are not a complete line`,
         { path: file.path, file: file.id, bytes: file.limit - file.read },
       );
+  }
+
+  /** Says what of a compressed file cannot be read; of one that is cut short only where nothing more will come. */
+  #damaged(file: FollowedFile): void {
+    const damage = file.source?.damage;
+    if (!damage || !(file.source?.closed || this.#context.options.once)) return;
+    const { message, offset, bytes } = damage;
+    const rest = bytes > 0 ? `${bytes} compressed bytes from ${offset} on` : `what follows byte ${offset}`;
+    this.#context.event("error", "bytes-lost", `cannot read ${rest} of ${file.path}: ${message}`, {
+      path: file.path,
+      file: file.id,
+      bytes,
+    });
   }
 }
 

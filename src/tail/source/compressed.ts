@@ -1,15 +1,16 @@
 /** Reads gzip and zstd files as the content they were made from; positions are those of the decompressed bytes. */
-import { constants, createGunzip, createZstdDecompress, gunzipSync, zstdDecompressSync } from "node:zlib";
 import type { Fs } from "../fs/fs.ts";
-import { readFully } from "../identity/identity.ts";
-import type { Source } from "./source.ts";
+import { markerBytes, readFully } from "../identity/identity.ts";
+import { type Codec, Decoder, type ReadInput } from "./decoder.ts";
+import type { Damage, Source } from "./source.ts";
 
-export type Codec = "gzip" | "zstd";
-
-/** Compressed files up to this size are decompressed at once; larger ones as a stream. Bytes. */
+/** Compressed files up to this size are decompressed at once to be compared, to at most so much. Bytes. */
 const wholeBytes = 512 * 1024;
 const wholeOutput = 16 * 1024 * 1024;
-const windowBytes = 1 << 20;
+/** Bytes of a larger one that are compared. */
+const prefixOutput = 4 * 1024 * 1024;
+/** Steps one read takes at most: others wait meanwhile. */
+const mostSteps = 256;
 
 /** By the first bytes (RFC 1952, RFC 8878), or null. */
 export function codecOf(head: Uint8Array): Codec | null {
@@ -18,107 +19,80 @@ export function codecOf(head: Uint8Array): Codec | null {
   return null;
 }
 
-/** What can be decompressed of an incomplete input; may be empty. */
+/** What can be decompressed of the beginning of an input; may be empty. */
 export function decompressPrefix(codec: Codec, bytes: Uint8Array): Buffer {
-  try {
-    return codec === "gzip"
-      ? gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: wholeOutput })
-      : zstdDecompressSync(bytes, { finishFlush: constants.ZSTD_e_continue, maxOutputLength: wholeOutput });
-  } catch {
-    return Buffer.alloc(0);
-  }
+  return decodeSome(codec, (position, length) => bytes.subarray(position, position + length), prefixOutput).content;
 }
 
-/** All of a small file, or null: too large, or not complete yet. */
+/** All of a small file, or null: too large, damaged, or not complete yet. */
 export function decompressWhole(fs: Fs, fd: number, codec: Codec, size: number): Buffer | null {
   if (size > wholeBytes) return null;
-  const bytes = readFully(fs, fd, 0, size);
-  try {
-    return codec === "gzip"
-      ? gunzipSync(bytes, { maxOutputLength: wholeOutput })
-      : zstdDecompressSync(bytes, { maxOutputLength: wholeOutput });
-  } catch {
-    return null;
+  const { content, complete } = decodeSome(codec, inputOf(fs, fd), wholeOutput);
+  return complete ? content : null;
+}
+
+/** At most `most` bytes of the content. */
+function decodeSome(codec: Codec, read: ReadInput, most: number): { content: Buffer; complete: boolean } {
+  const decoder = new Decoder(codec, read);
+  const parts: Buffer[] = [];
+  let length = 0;
+  let part = decoder.step();
+  for (; part !== null && length < most; part = decoder.step()) {
+    const kept = Buffer.from(part.subarray(0, most - length));
+    length += kept.length;
+    if (kept.length > 0) parts.push(kept);
   }
+  const complete = part === null && decoder.fault === null && !decoder.isCut;
+  decoder.close();
+  return { content: Buffer.concat(parts, length), complete };
+}
+
+function inputOf(fs: Fs, fd: number): ReadInput {
+  return (position, length) => readFully(fs, fd, position, length);
 }
 
 /** Opens the content of a compressed file; takes over the descriptor. `wake` is called when more can be read. */
-export function openCompressed(fs: Fs, fd: number, codec: Codec, size: number, wake: () => void): Source {
-  const whole = decompressWhole(fs, fd, codec, size);
-  if (whole === null) return new StreamSource(fs, fd, codec, wake);
-  fs.close(fd);
-  return new BufferSource(whole);
+export function openCompressed(fs: Fs, fd: number, codec: Codec, wake: () => void): Source {
+  return new CompressedSource(fs, fd, codec, wake);
 }
 
-class BufferSource implements Source {
-  readonly closed = true;
-  readonly #bytes: Buffer;
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-  }
-
-  read(target: Uint8Array, offset: number, length: number, position: number): number {
-    return this.#bytes.copy(
-      target,
-      offset,
-      Math.min(position, this.#bytes.length),
-      Math.min(position + length, this.#bytes.length),
-    );
-  }
-
-  size(): number {
-    return this.#bytes.length;
-  }
-
-  close(): void {}
-}
-
-/** Decompresses ahead of the position by at most a window; what lies before the last position asked for is dropped. */
-class StreamSource implements Source {
-  closed = true;
+/** Decompresses as far as is asked for; keeps what was asked for last, and little before it. */
+class CompressedSource implements Source {
+  closed = false;
+  damage: Damage | null = null;
   readonly #fs: Fs;
   readonly #fd: number;
-  readonly #stream: ReturnType<typeof createGunzip>;
+  readonly #codec: Codec;
   readonly #wake: () => void;
+  #decoder: Decoder;
   #parts: Buffer[] = [];
   /** Position of the first kept byte. */
   #from = 0;
   #kept = 0;
-  #wanted = 0;
-  #target = windowBytes;
-  #input = 0;
   #ended = false;
-  #feeding = false;
   #open = true;
 
   constructor(fs: Fs, fd: number, codec: Codec, wake: () => void) {
     this.#fs = fs;
     this.#fd = fd;
+    this.#codec = codec;
     this.#wake = wake;
-    this.#stream = codec === "gzip" ? createGunzip() : createZstdDecompress();
-    this.#stream.on("data", (part: Buffer) => this.#keep(part));
-    this.#stream.on("end", () => this.#end(true));
-    // Cut short: it is still being written, or never was completed.
-    this.#stream.on("error", () => this.#end(false));
+    this.#decoder = new Decoder(codec, inputOf(fs, fd));
   }
 
   read(target: Uint8Array, offset: number, length: number, position: number): number {
-    this.#wanted = position;
-    this.#target = Math.max(windowBytes, 2 * length);
-    this.#drop(position);
-    let copied = 0;
-    let at = this.#from;
-    for (const part of this.#parts) {
-      const start = Math.max(0, position + copied - at);
-      if (start < part.length && copied < length)
-        copied += part.copy(target, offset + copied, start, Math.min(part.length, start + length - copied));
-      at += part.length;
-      if (copied >= length) break;
+    if (position < this.#from) this.#rewind();
+    this.#drop(position - markerBytes);
+    for (let steps = 0; !this.#ended && this.#from + this.#kept < position + length; steps++) {
+      if (steps === mostSteps) {
+        setImmediate(() => this.#open && this.#wake());
+        return -1;
+      }
+      const part = this.#decoder.step();
+      if (part === null) this.#end();
+      else this.#keep(part, position - markerBytes);
     }
-    if (!this.#ended && this.#kept < this.#target) this.#feed();
-    // A short answer means "the end": what is there is handed out only with the end or in full.
-    return copied === length || this.#ended ? copied : -1;
+    return this.#copy(target, offset, length, position);
   }
 
   size(): number {
@@ -128,29 +102,31 @@ class StreamSource implements Source {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#stream.destroy();
+    this.#decoder.close();
     this.#fs.close(this.#fd);
   }
 
-  #feed(): void {
-    if (this.#feeding || !this.#open) return;
-    this.#feeding = true;
-    const bytes = readFully(this.#fs, this.#fd, this.#input, 65_536);
-    this.#input += bytes.length;
-    if (bytes.length === 0) this.#stream.end();
-    else
-      this.#stream.write(bytes, () => {
-        this.#feeding = false;
-        if (!this.#open) return;
-        if (this.#kept >= this.#target) this.#wake();
-        else this.#feed();
-      });
+  #copy(target: Uint8Array, offset: number, length: number, position: number): number {
+    let copied = 0;
+    let at = this.#from;
+    for (const part of this.#parts) {
+      const start = position + copied - at;
+      if (start < part.length)
+        copied += part.copy(target, offset + copied, start, Math.min(part.length, start + length - copied));
+      at += part.length;
+      if (copied >= length) break;
+    }
+    return copied;
   }
 
-  #keep(part: Buffer): void {
-    this.#parts.push(part);
-    this.#kept += part.length;
-    this.#drop(this.#wanted);
+  #keep(part: Buffer, position: number): void {
+    if (part.length === 0) return;
+    if (this.#kept === 0 && this.#from + part.length <= position) this.#from += part.length;
+    else {
+      this.#parts.push(Buffer.from(part));
+      this.#kept += part.length;
+      this.#drop(position);
+    }
   }
 
   #drop(position: number): void {
@@ -163,10 +139,22 @@ class StreamSource implements Source {
     }
   }
 
-  #end(complete: boolean): void {
-    if (this.#ended) return;
+  #rewind(): void {
+    this.#decoder.close();
+    this.#decoder = new Decoder(this.#codec, inputOf(this.#fs, this.#fd));
+    this.#parts = [];
+    this.#from = 0;
+    this.#kept = 0;
+    this.#ended = false;
+  }
+
+  #end(): void {
     this.#ended = true;
-    this.closed = complete;
-    if (this.#open) this.#wake();
+    const { fault, isCut, taken } = this.#decoder;
+    const { size } = this.#fs.fstat(this.#fd);
+    // Cut short it may be still being written, or never will be completed.
+    this.closed = fault !== null || !isCut;
+    if (fault !== null) this.damage = { ...fault, bytes: size - fault.offset };
+    else if (isCut) this.damage = { message: "the file ends in the middle of its content", offset: taken, bytes: 0 };
   }
 }

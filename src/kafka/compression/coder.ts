@@ -2,10 +2,8 @@
  * Compressors and decompressors of `node:zlib` that are used again for one batch after the other and work into memory of
  * ours: the one-shot functions set up a stream, collect chunks and join them for each call, and leave all that to the
  * garbage collector.
- *
- * For this they call the binding behind a stream, as `processChunkSync` in Node's lib/zlib.js does. What is used of it is
- * declared here and looked for by `makeCoder`.
  */
+import { type Binding, bindingOf, type WriteState } from "../../zlib-binding.ts";
 import type { Allocate } from "../record/buffer-pool.ts";
 
 export interface CoderKind {
@@ -21,24 +19,6 @@ export interface CoderKind {
 
 /** Bytes; what a compressor is given for `bytes`: more than the bounds of zlib and zstd for data that does not shrink. */
 export const compressedBound = (bytes: number): number => bytes + (bytes >> 7) + 1024;
-
-/** Part of Node's `CompressionStream` (src/node_zlib.cc). */
-interface Binding {
-  onerror: (message: string, errno: number, code: string) => void;
-  reset(): void;
-  writeSync(
-    flush: number,
-    input: Uint8Array,
-    inputFrom: number,
-    inputBytes: number,
-    output: Uint8Array,
-    outputFrom: number,
-    outputBytes: number,
-  ): void;
-}
-
-/** What the binding leaves after each call: bytes free in the output, bytes left of the input. */
-type WriteState = Uint32Array;
 
 export class Coder {
   /** Kept: what becomes of a binding whose stream is collected is not said. */
@@ -91,9 +71,7 @@ function enlarged(out: Buffer, most: number, allocate: Allocate): Buffer {
 }
 
 export function makeCoder(kind: CoderKind): Coder {
-  const stream = kind.open() as { _handle?: Binding; _writeState?: WriteState };
-  const { _handle: binding, _writeState: state } = stream;
-  const fits = typeof binding?.writeSync === "function" && typeof binding.reset === "function" && state?.length === 2;
-  if (!fits) throw new Error(`${kind.name}: this runtime's node:zlib has no binding that works synchronously`);
+  const stream = kind.open();
+  const { binding, state } = bindingOf(stream, kind.name);
   return new Coder(stream, binding, state, kind);
 }
