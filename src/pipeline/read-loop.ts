@@ -12,11 +12,7 @@ export interface FeedOptions {
   wake: Wake;
   /**
    * Milliseconds from one chunk to the next unless more is known to be there: a writer of many small writes would else
-<<<<<<< HEAD
    * cause a wake-up and a request for each, which cost more than the lines. A line after a pause is not delayed.
-=======
-   * cause a wake-up and a request for each, which are the cost. A line after a pause is not delayed.
->>>>>>> cdf309b (Look after the files of inputs that cannot send, and hand open descriptors on at a reload)
    */
   linger: number;
   /** The inputs to read from; asked for in every round. */
