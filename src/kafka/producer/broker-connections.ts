@@ -46,6 +46,8 @@ export class ProducingBroker {
   failures = 0;
   /** Nothing is sent before this monotonic time, milliseconds. */
   notBefore = 0;
+  /** Bytes of the largest request that the broker reads, as far as is known. */
+  requestLimit = Number.POSITIVE_INFINITY;
   private readonly first = new Lane(this, "");
   private readonly second = new Lane(this, "produce");
   private narrowTime = SHORTEST_NARROW;

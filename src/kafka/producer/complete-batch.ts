@@ -4,6 +4,7 @@ import { codes, errorInfo, KafkaError } from "../protocol/errors.ts";
 import type { PartitionResult } from "../protocol/produce.ts";
 import { lostStateCodes, mayHaveAppended, splittable } from "../protocol/produce-errors.ts";
 import { type AppendTime, NO_TIMESTAMP } from "./append-time.ts";
+import type { ProducingBroker } from "./broker-connections.ts";
 import { clockRefused, describe, stateRefused } from "./events.ts";
 import type { MetadataRefresh } from "./metadata-refresh.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
@@ -91,6 +92,17 @@ export class ProduceVerdict {
       this.hooks.event({ level, name: "produce-refused", message: `${error.message}; trying on`, cause: error });
     }
     this.retry(batch, queue, mayHaveAppended.has(code));
+  }
+
+  /** No request to the broker can carry the batch: it would hang up. Nobody has it. */
+  tooLarge(batch: RecordBatch, queue: PartitionQueue, { id, requestLimit }: ProducingBroker): void {
+    const code = codes.MESSAGE_TOO_LARGE;
+    const { name } = errorInfo(code);
+    this.hooks.refused?.(name);
+    const message = `broker ${id} reads no request above ${requestLimit} bytes (socket.request.max.bytes)`;
+    batch.refused = { kind: "dropped", code, name, message };
+    batch.unresolved = false;
+    queue.failed = true;
   }
 
   /** The broker has the batch; `offset` and `appendTime` (ms) are -1 where it does not say. */

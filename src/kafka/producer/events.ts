@@ -34,8 +34,9 @@ export function clockRefused(place: Place, detail: string | null): SinkEvent {
 }
 
 /** A batch of one record that the broker will never take. */
-export function recordRefused(batch: RecordBatch, error: string): SinkEvent {
-  const text = `${describe(batch)}: a record of ${batch.size} bytes was refused (${error}) and is left out`;
+export function recordRefused(batch: RecordBatch, { name, message }: { name: string; message: string }): SinkEvent {
+  const why = message === "" ? name : `${name}: ${message}`;
+  const text = `${describe(batch)}: a record of ${batch.size} bytes was refused (${why}) and is left out`;
   return partitionEvent("warn", "record-refused", batch, text);
 }
 

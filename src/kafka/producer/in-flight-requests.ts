@@ -3,9 +3,11 @@ import { backoff } from "../../backoff.ts";
 import { messageOf } from "../../errors.ts";
 import type { Clock, Random } from "../../runtime.ts";
 import type { KafkaClient } from "../cluster/client.ts";
+import { ConnectionError } from "../network/connection-error.ts";
 import { type ProduceOptions, type ProduceResponse, partitionKey, produceRequest } from "../protocol/produce.ts";
+import { requestLimit } from "../protocol/request-limit.ts";
 import type { Accumulator } from "./accumulator.ts";
-import type { Lane } from "./broker-connections.ts";
+import type { Lane, ProducingBroker } from "./broker-connections.ts";
 import type { ProduceVerdict, VerdictHooks } from "./complete-batch.ts";
 import { mayRepeat } from "./events.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
@@ -21,6 +23,15 @@ export interface ProduceCallsHooks extends Pick<VerdictHooks, "event" | "refused
   ended(answered: boolean): void;
 }
 
+/** Bytes of a request besides its batch, at most: names of topic, client and transaction. */
+const REQUEST_OVERHEAD = 1024;
+
+/** Requests below this many bytes are taken by every broker: a connection that ends with one has other causes. */
+const SURELY_READ = 64 << 10;
+
+/** The largest batch that fits into a request to the broker. */
+export const largestBatch = (broker: ProducingBroker) => broker.requestLimit - REQUEST_OVERHEAD;
+
 type Sent = readonly [RecordBatch, PartitionQueue];
 
 export class ProduceCalls {
@@ -31,6 +42,8 @@ export class ProduceCalls {
   private readonly random: Random;
   private readonly verdict: ProduceVerdict;
   private readonly hooks: ProduceCallsHooks;
+  /** Brokers whose largest request is being asked for. */
+  private readonly asking = new Set<ProducingBroker>();
 
   constructor(
     client: KafkaClient,
@@ -56,8 +69,18 @@ export class ProduceCalls {
     };
   }
 
-  /** One request with a batch each of some partitions. */
-  send(lane: Lane, sent: readonly Sent[], now: number): void {
+  /** One request with a batch each of some partitions; batches that no request to the broker can carry are refused here. */
+  send(lane: Lane, taken: readonly Sent[], now: number): void {
+    const largest = largestBatch(lane.broker);
+    const sent = taken.filter(([batch]) => batch.size <= largest);
+    for (const [batch, queue] of taken) {
+      if (batch.size <= largest) continue;
+      queue.ended(batch);
+      this.verdict.tooLarge(batch, queue, lane.broker);
+      this.hooks.judged(queue);
+    }
+    if (sent.length < taken.length) this.hooks.ended(true);
+    if (sent.length === 0) return;
     const batches = sent.map(([batch]) => batch);
     for (const batch of batches) this.firstTry(batch, now);
     const { request, release } = produceRequest(batches, this.options, this.accumulator.pool);
@@ -128,11 +151,27 @@ export class ProduceCalls {
         this.hooks.event({ level: "warn", name: "broker-unavailable", message, cause: error });
       }
     }
+    const hungUp = error instanceof ConnectionError && error.stage === "open";
+    if (hungUp && sent.some(([{ size }]) => size >= SURELY_READ)) void this.askLimit(broker);
     for (const [batch, queue] of sent) {
       queue.ended(batch);
       this.verdict.retry(batch, queue, true);
       this.hooks.judged(queue);
     }
     this.hooks.ended(false);
+  }
+
+  /** A broker hangs up without a word where a request is larger than it reads. */
+  private async askLimit(broker: ProducingBroker): Promise<void> {
+    if (this.asking.has(broker)) return;
+    this.asking.add(broker);
+    try {
+      const limit = await this.client.send(broker.id, requestLimit(broker.id));
+      broker.requestLimit = limit ?? Number.POSITIVE_INFINITY;
+    } catch {
+      // It is away, or we may not see its configuration: then the batch is tried on.
+    } finally {
+      this.asking.delete(broker);
+    }
   }
 }

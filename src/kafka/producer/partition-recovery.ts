@@ -70,7 +70,7 @@ export class PartitionRecovery {
     const refused = batch.refused as Extract<Outcome, { kind: "dropped" }>;
     if (batch.count === 1) {
       queue.drop(batch);
-      this.hooks.event(recordRefused(batch, refused.name));
+      this.hooks.event(recordRefused(batch, refused));
       this.hooks.done(batch, refused);
       return;
     }

@@ -8,7 +8,7 @@ import type { ClusterMetadata, KafkaClient } from "../cluster/client.ts";
 import type { Accumulator } from "./accumulator.ts";
 import { type Lane, ProducingBroker } from "./broker-connections.ts";
 import { ProduceVerdict, type VerdictHooks } from "./complete-batch.ts";
-import { ProduceCalls } from "./in-flight-requests.ts";
+import { largestBatch, ProduceCalls } from "./in-flight-requests.ts";
 import { MetadataRefresh } from "./metadata-refresh.ts";
 import { MAX_IN_FLIGHT, type PartitionQueue } from "./partition-queue.ts";
 import { PartitionRecovery, type RecoveryHooks } from "./partition-recovery.ts";
@@ -180,7 +180,7 @@ export class Sender {
       const later: PartitionQueue[] = [];
       let size = 0;
       for (const queue of waiting) {
-        if (size > 0 && size + queue.nextSize > this.options.batchBytes) {
+        if (size > 0 && size + queue.nextSize > Math.min(this.options.batchBytes, largestBatch(lane.broker))) {
           later.push(queue);
           continue;
         }
