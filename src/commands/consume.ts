@@ -128,6 +128,7 @@ export default defineCommand({
     });
     const fetch: FetchOptions = {
       isolation: flags.isolation,
+      reset: range,
       rack: flags.rack ?? "",
       maxWait: flags.fetchMaxWait,
       minBytes: flags.fetchMinBytes,

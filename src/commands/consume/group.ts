@@ -8,6 +8,7 @@ import type { TopicPartition } from "../../kafka/cluster/list-offsets.ts";
 import { type Assignment, Fetcher, type FetchOptions } from "../../kafka/consumer/fetcher.ts";
 import { GroupMember, type GroupOptions } from "../../kafka/consumer/group-member.ts";
 import { type OffsetRange, resolveOffsets } from "../../kafka/consumer/offset-range.ts";
+import { positionsOf } from "../../kafka/consumer/offset-reset.ts";
 import { RecordBlock, RecordSetReader } from "../../kafka/record/record-set-reader.ts";
 import type { Log } from "../../observe/log.ts";
 import { sleep, systemClock } from "../../runtime.ts";
@@ -133,7 +134,7 @@ async function oneGeneration(
     });
   }, commitInterval);
   try {
-    const assignments = await positions(client, member, options, partitions, signal);
+    const assignments = await positions(client, member, options, partitions, printed, signal, log);
     fetcher = new Fetcher(client, { ...options.fetch, timeout: Number.POSITIVE_INFINITY }, log);
     if (interrupted || signal.aborted) return false;
     // Without partitions there is nothing to do until the next rebalance.
@@ -179,17 +180,23 @@ async function positions(
   member: GroupMember,
   options: GroupReadOptions,
   partitions: readonly TopicPartition[],
+  printed: Map<string, TopicPartition & { offset: number }>,
   signal: AbortSignal,
+  log: Log,
 ): Promise<Assignment[]> {
   if (partitions.length === 0) return [];
   const [committed, resolved] = await Promise.all([
     member.committed(partitions, signal),
     resolveOffsets(client, partitions, options.range, options.fetch.isolation, options.exitAtEnd, options.timeout),
   ]);
-  return resolved.map((item) => {
-    const offset = committed.get(`${item.topic}/${item.partition}`) ?? -1;
-    return offset < 0 ? item : { ...item, offset };
-  });
+  const found = await positionsOf(client, committed, resolved, options.timeout, log);
+  for (const { topic, partition, offset } of found) {
+    const name = `${topic}/${partition}`;
+    const before = committed.get(name) ?? -1;
+    // A reset that is not committed would be made again, from a later end.
+    if (before >= 0 && before !== offset) printed.set(name, { topic, partition, offset });
+  }
+  return found;
 }
 
 /** Joining can take as long as a rebalance; a signal does not wait for it. */

@@ -12,6 +12,7 @@ import { offsetBehind } from "../record/decode-batch.ts";
 import { DecodeError } from "../record/record-set-reader.ts";
 import { type Fetched, FetchQueue } from "./fetch-queue.ts";
 import { FetchRetry } from "./fetch-retry.ts";
+import type { OffsetRange } from "./offset-range.ts";
 import { moveIntoRange } from "./offset-reset.ts";
 import { type Assignment, nameOf, newPartition, type PartitionState } from "./partition-state.ts";
 import { ReceivePool } from "./receive-pool.ts";
@@ -26,12 +27,15 @@ export interface FetchOptions extends FetchLimits {
   rack: string;
   /** Milliseconds for one answer beyond `maxWait`. */
   requestTimeout: number;
+  /** See `ResetOptions`. */
+  reset: OffsetRange | null;
   /** Milliseconds without any answer after which `next` throws; Infinity: never, the loop goes on trying. */
   timeout: number;
 }
 
 export const fetchDefaults: FetchOptions = {
   isolation: "read-committed",
+  reset: null,
   rack: "",
   maxWait: 500,
   minBytes: 1,
@@ -258,7 +262,7 @@ export class Fetcher {
     state.replica = -1;
     if (part.errorCode === codes.OFFSET_OUT_OF_RANGE) {
       this.retry.hurried([state]);
-      return moveIntoRange(client, state, options.requestTimeout, log);
+      return moveIntoRange(client, state, options, log);
     }
     const error = new KafkaError(
       part.errorCode,

@@ -10,7 +10,7 @@ import { LogagentError } from "../../errors.ts";
 import type { KafkaClient } from "../cluster/client.ts";
 import { listOffsets, type TopicPartition } from "../cluster/list-offsets.ts";
 import type { IsolationLevel } from "../protocol/fetch.ts";
-import type { Assignment } from "./fetcher.ts";
+import type { Assignment } from "./partition-state.ts";
 
 /** One end of a range. `time` is in milliseconds since the epoch. */
 export type OffsetPoint =
