@@ -154,8 +154,14 @@ async function clientCredentials(
   } catch (error) {
     throw fail((error as Error).message, error, "BROKER_UNAVAILABLE");
   }
+  let text: string | null;
+  try {
+    text = await boundedText(response, mostTokenBytes);
+  } catch (error) {
+    throw fail((error as Error).message, error, "BROKER_UNAVAILABLE");
+  }
   if (!response.ok) {
-    const why = `HTTP ${response.status} ${(await response.text()).slice(0, 200)}`;
+    const why = `HTTP ${response.status} ${(text ?? "").slice(0, 200)}`;
     // An endpoint in trouble is away like a broker: worth another try.
     throw fail(
       why,
@@ -163,7 +169,35 @@ async function clientCredentials(
       response.status >= 500 || response.status === 429 ? "BROKER_UNAVAILABLE" : "AUTHENTICATION",
     );
   }
-  const answer = (await response.json().catch(() => ({}))) as { access_token?: unknown };
-  if (typeof answer.access_token !== "string") throw fail("the answer holds no access_token");
+  if (text === null) throw fail(`the answer is longer than ${mostTokenBytes} bytes`);
+  const answer = parsed(text) as { access_token?: unknown } | null;
+  if (typeof answer?.access_token !== "string") throw fail("the answer holds no access_token");
   return answer.access_token;
+}
+
+/** Bytes; tokens have a few thousand. */
+const mostTokenBytes = 1 << 20;
+
+/** The body of an answer; null: it is longer than `most` bytes, and not read any further. */
+async function boundedText(response: Response, most: number): Promise<string | null> {
+  const reader = response.body?.getReader();
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for (let part = await reader?.read(); part?.value; part = await reader?.read()) {
+    length += part.value.length;
+    if (length > most) {
+      await reader?.cancel();
+      return null;
+    }
+    parts.push(part.value);
+  }
+  return Buffer.concat(parts).toString();
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }

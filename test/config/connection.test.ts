@@ -87,6 +87,33 @@ describe("oauthbearer", () => {
     expect(seen).toEqual([`Basic ${btoa("id%3A1:s")}`, "grant_type=client_credentials&scope=kafka"]);
   });
 
+  for (const status of [200, 500]) {
+    test(`an answer with status ${status} that never ends is given up, not kept`, async () => {
+      let sent = 0;
+      const server = createServer((_, response) => {
+        response.writeHead(status);
+        const block = Buffer.alloc(65_536, " ");
+        const go = () => {
+          while (!response.destroyed && sent < 256 << 20) {
+            sent += block.length;
+            if (!response.write(block)) return void response.once("drain", go);
+          }
+        };
+        go();
+      });
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const options = connectionOptions(flags((server.address() as AddressInfo).port), {
+        LOGAGENT_OAUTH_CLIENT_SECRET: "s",
+      });
+      if (options.sasl?.mechanism !== "oauthbearer") throw new Error("not oauthbearer");
+      const code = status === 200 ? "AUTHENTICATION" : "BROKER_UNAVAILABLE";
+      await expect(options.sasl.token()).rejects.toThrow(expect.objectContaining({ code }));
+      server.closeAllConnections();
+      server.close();
+      expect(sent).toBeLessThan(64 << 20);
+    });
+  }
+
   test("an endpoint that refuses is an authentication error", async () => {
     const { token } = await ask(401, "no");
     await expect(token).rejects.toThrow(expect.objectContaining({ code: "AUTHENTICATION" }));
