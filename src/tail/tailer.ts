@@ -2,7 +2,8 @@
 import type { FileId, Lines } from "../lines.ts";
 import type { Clock, Random } from "../runtime.ts";
 import type { FileState } from "../state/types.ts";
-import { Discovery, linkRule } from "./discovery/walk.ts";
+import { linkRule } from "./discovery/paths.ts";
+import { Discovery } from "./discovery/walk.ts";
 import { type Judgement, judgement } from "./files/decisions.ts";
 import { Descriptors } from "./files/descriptors.ts";
 import { FollowedFile, newKey } from "./files/file.ts";

@@ -27,6 +27,7 @@ function scan(files: string[], patterns: string[], exclude: string[] = [], links
         },
         now: Date.now(),
         unlearned: 0,
+        rests: () => false,
         refused(path, reason) {
           throw new Error(`${path}: ${reason}`);
         },

@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { type Fs, nodeFs } from "../../src/tail/fs/fs.ts";
 import { execute } from "../support/execute.ts";
 import { removeDir, tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
@@ -93,6 +94,37 @@ test.skipIf(!isRoot)(`links to what is not their owner's are refused, and said o
     "shadow.log",
     "sub/roots.log",
   ]);
+  follower.tailer.close();
+});
+
+test.skipIf(!isRoot)(`a refused link is looked at again, but not at each walk${as}`, async () => {
+  file("root/late.log", "late\n", 0);
+  link(join(dir, "root/late.log"), "late.log");
+  let looks = 0;
+  const fs: Fs = {
+    ...nodeFs,
+    readlink(path) {
+      looks++;
+      return nodeFs.readlink(path);
+    },
+    readdir(path) {
+      walks++;
+      return nodeFs.readdir(path);
+    },
+  };
+  let walks = 0;
+  const follower = await Follower.start({ paths: [join(logs, "*.log")], from: "beginning", watch: true }, fs);
+  for (let i = 0; walks < 6; i++) {
+    file(`logs/${i}.log`, `${i}\n`);
+    await follower.lines(i + 1);
+  }
+  expect(refused(follower)).toEqual(["late.log"]);
+  expect(looks).toBeLessThan(walks);
+  chownSync(join(dir, "root/late.log"), nobody, nobody);
+  await follower.until(
+    () => follower.seen.includes("late"),
+    () => "the line behind the link",
+  );
   follower.tailer.close();
 });
 

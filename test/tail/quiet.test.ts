@@ -39,7 +39,7 @@ function walk(discovery: Discovery) {
     throw new Error(path, { cause: error });
   };
   const { found } = discovery.scan(
-    { ...errand, trouble, refused: trouble },
+    { ...errand, trouble, refused: trouble, rests: () => false },
     () => {},
     () => Promise.resolve(),
   );

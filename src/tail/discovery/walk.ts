@@ -1,11 +1,12 @@
 /** Finds the paths an input's patterns match: a pruned walk of its own, apart from polling. */
 
 import type { DirEntry, Fs } from "../fs/fs.ts";
-import { type LinkAnswer, LinkRule, type LinkRuleOptions, type Trace } from "../fs/link-rule.ts";
-import { inside, joinPath, tryStat } from "../fs/rotated-names.ts";
+import type { LinkAnswer, LinkRule, Trace } from "../fs/link-rule.ts";
+import { inside, joinPath } from "../fs/rotated-names.ts";
 import { type Found, isLog } from "./found.ts";
-import { foundBy, type Glob, isPattern, matchName, parseGlob, pathMatcher } from "./glob.ts";
+import { foundBy, type Glob, matchName, parseGlob, pathMatcher } from "./glob.ts";
 import { RemoteFiles, type Trouble } from "./network-files.ts";
+import { linkRule, splitPaths } from "./paths.ts";
 import { drive, isStat, type Walk } from "./requests.ts";
 import { type Moment, QuietDirectories } from "./unchanged-directories.ts";
 
@@ -43,6 +44,8 @@ export interface Errand extends Moment {
   known: (path: string) => boolean;
   /** Hears of what could not be read; that is never "gone". */
   trouble: Trouble;
+  /** Is it a link that was refused a short while ago? */
+  rests: (path: string) => boolean;
   /** Hears of what is not followed because of where it leads. */
   refused: (path: string, reason: string) => void;
 }
@@ -237,7 +240,9 @@ export class Discovery {
     if (entries instanceof Error) errand.trouble(directory, entries);
     if (!Array.isArray(entries)) return [];
     const steps = this.#unknown(entries, directory, glob, index, errand);
-    if (stable && steps.length === 0) quiet.add(key, stat, errand);
+    // Whether a link may be followed can change without the directory.
+    const resting = entries.some(({ name, kind }) => kind === "link" && errand.rests(joinPath(directory, name)));
+    if (stable && steps.length === 0 && !resting) quiet.add(key, stat, errand);
     return steps;
   }
 
@@ -249,6 +254,7 @@ export class Discovery {
       const indexes = matches(glob, index, entry.name);
       if (indexes.length === 0) continue;
       const path = prefix + entry.name;
+      if (entry.kind === "link" && errand.rests(path)) continue;
       const isLast = indexes.length === 1 && indexes[0] === glob.segments.length;
       if (!isLast || this.#isNew(entry, path, errand)) steps.push({ entry, path, indexes });
     }
@@ -258,23 +264,6 @@ export class Discovery {
   #isNew({ kind }: DirEntry, path: string, { known }: Errand): boolean {
     return kind !== "directory" && kind !== "fifo" && !known(path) && !this.#excluded(path);
   }
-}
-
-/** The rule of links for these paths and globs; `options` as it is by default. */
-export function linkRule(
-  fs: Fs,
-  paths: readonly string[],
-  options: Partial<Pick<LinkRuleOptions, "follow" | "own" | "uid">> = {},
-): LinkRule {
-  const { named, patterns } = splitPaths(fs, paths);
-  const roots = patterns.flatMap((path) => parseGlob(path).map(({ root }) => root));
-  return new LinkRule(fs, { follow: "safe", own: [], uid: process.getuid?.() ?? 0, ...options, named, roots });
-}
-
-function splitPaths(fs: Fs, paths: readonly string[]): { named: string[]; patterns: string[] } {
-  const exists = (path: string) => !fs.traits(path).network && Boolean(tryStat(fs, path));
-  const patterns = new Set(paths.filter((path) => isPattern(path, exists)));
-  return { named: paths.filter((path) => !patterns.has(path)), patterns: [...patterns] };
 }
 
 const none: readonly number[] = [];

@@ -4,7 +4,7 @@
  * could have put there without it: files of his own. (The kernel's `protected_symlinks` has the same idea.)
  */
 import type { Fs, LinkStat, Stat } from "./fs.ts";
-import { directoryOf, inside } from "./rotated-names.ts";
+import { directoryOf, inside, nameOf } from "./rotated-names.ts";
 
 /** all: whoever made them; safe: by the rule above; none. What the user named is followed in any case. */
 export type FollowLinks = "all" | "safe" | "none";
@@ -102,9 +102,11 @@ export class LinkRule {
     const place = this.forbidden(path, real);
     if (place !== null) return place;
     if (links.length === 0 || follow === "all") return null;
-    if (follow === "none") return `${links[0]!.path} is a link, and none are followed`;
+    if (follow === "none") return `${links[0]!.path} is a link, and none is followed`;
     const foreign = links.find((link) => link.uid !== 0 && link.uid !== this.#options.uid && link.uid !== uid);
-    return foreign ? `${foreign.path} is a link of user ${foreign.uid} to ${real}, which belongs to user ${uid}` : null;
+    if (!foreign) return null;
+    const link = nameOf(foreign.path) === nameOf(path) ? "it" : foreign.path;
+    return `${link} is a link of user ${foreign.uid} to ${real}, which belongs to user ${uid}`;
   }
 
   /** Why nothing at `real` is followed, wherever a link to it comes from; null: nothing speaks against it. */

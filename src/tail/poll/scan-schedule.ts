@@ -1,6 +1,7 @@
 /** When to walk the patterns anew: now and then, soon after an event, and quickly while a path is missing. */
 import { within } from "../../runtime.ts";
 import type { Found } from "../discovery/found.ts";
+import { RefusedLinks } from "../discovery/refused-links.ts";
 import { patience } from "../files/network-source.ts";
 import { isScarce } from "../fs/fs.ts";
 import { inside } from "../fs/rotated-names.ts";
@@ -16,12 +17,16 @@ const longest = 4000;
 const gap = 20;
 /** Milliseconds in which a server mostly tells of all files of a walk, so that they are taken in the order of age. */
 const answerTime = 1000;
+/** Milliseconds between two removals of what is not there any more from what is remembered of links. */
+const pruneEvery = 60_000;
 
 export class Scout {
   readonly #context: Context;
   readonly #arrivals: Arrivals;
   readonly #watch: DirectoryWatch;
   readonly #wake: () => void;
+  readonly #refused = new RefusedLinks();
+  #nextPrune = 0;
   #next = 0;
   #last = Number.NEGATIVE_INFINITY;
   #interval = shortest;
@@ -83,8 +88,11 @@ export class Scout {
         trouble: (path, error) => this.#trouble(path, error),
         now: clock.now(),
         unlearned: registry.unlearned,
-        refused: (path, reason) =>
-          this.#context.troubles.met({ name: "link-refused", what: "not following", path, reason }, clock.monotonic()),
+        rests: (path) => this.#refused.rests(path, now),
+        refused: (path, reason) => {
+          this.#refused.refused(path, now);
+          this.#context.troubles.met({ name: "link-refused", what: "not following", path, reason }, now);
+        },
       },
       (late) => {
         // The server has just answered: what else is to be asked of it is asked now.
@@ -111,6 +119,10 @@ export class Scout {
     this.#watch.set(discovery.directories);
     this.#last = clock.monotonic();
     this.#context.troubles.sum(this.#last);
+    if (this.#last >= this.#nextPrune) {
+      this.#nextPrune = this.#last + pruneEvery;
+      this.#refused.prune(this.#last);
+    }
     const cost = this.#last - now;
     const told = [...discovery.directories].every((directory) => this.#context.watched(inside(directory)));
     const most = told ? longest * 2 : Math.max(shortest, Math.min(longest, 500 * cost));
