@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { root } from "../support/process.ts";
 import { removeDir, tempDir } from "../support/temp.ts";
 
-interface Mutant {
+export interface Mutant {
   name: string;
   file: string;
   /** Exact text of the source and what stands there instead; each must occur once. */
@@ -31,7 +31,7 @@ const retriesEnd: Pick<Mutant, "file" | "edits"> = {
   ],
 };
 
-const mutants: Mutant[] = [
+export const mutants: Mutant[] = [
   {
     name: "a position moves when lines are handed out, not when they are acknowledged",
     file: "src/pipeline/checkpoint/positions.ts",
@@ -146,21 +146,70 @@ const mutants: Mutant[] = [
     edits: [["endsWithName: (file) => file.complete", "endsWithName: () => true"]],
     campaign: ["faults/kill-agent.solo.test.ts", "at-least-once"],
   },
+  {
+    name: "a state directory that others can write is used",
+    file: "src/state/directory.ts",
+    edits: [
+      [
+        "  const reason = weakness(stat, uid);\n  if (reason === null) return null;",
+        "  return null;\n  const reason = '';",
+      ],
+    ],
+    campaign: ["state/hostile.test.ts", "refused with 74"],
+  },
+  {
+    name: "the new journal is written through a link",
+    file: "src/state/files.ts",
+    edits: [
+      ["    if (create) await nodeJournalFs.unlink(path);\n", ""],
+      ["constants.O_WRONLY | noFollow |", "constants.O_WRONLY |"],
+      ["constants.O_CREAT | constants.O_EXCL", "constants.O_CREAT | constants.O_TRUNC"],
+    ],
+    campaign: ["state/hostile.test.ts", "a link in place of the new journal"],
+  },
+  {
+    name: "a lock may name a socket anywhere",
+    file: "src/state/lock.ts",
+    edits: [["isSocketName(path, socket) ? socket : null", 'typeof socket === "string" ? socket : null']],
+    campaign: ["state/hostile.test.ts", "forged lock"],
+  },
+  {
+    name: "a line of the journal is believed for its checksum",
+    file: "src/state/line.ts",
+    edits: [["isCheckpoint(value) ?", "value !== null ?"]],
+    campaign: ["state/hostile.test.ts", "a position that is text"],
+  },
+  {
+    name: "what others wrote is shown as it is",
+    file: "src/printable.ts",
+    edits: [
+      [
+        "  return text.replace(unsafe, (character) => short",
+        "  return text;\n  text.replace(unsafe, (character) => short",
+      ],
+    ],
+    campaign: ["printable.test.ts", "the program"],
+  },
 ];
 
-function plant({ file, edits }: Mutant): string {
-  const dir = tempDir("mutant");
-  for (const name of ["src", "build.ts", "package.json", "package-lock.json", "tsconfig.json"]) {
-    cpSync(join(root, name), join(dir, name), { recursive: true });
-  }
-  symlinkSync(join(root, "node_modules"), join(dir, "node_modules"));
-  let text = readFileSync(join(dir, file), "utf8");
+/** The file with the bug in it. Throws when it does not hold exactly what is to be replaced. */
+export function mutated({ file, edits }: Mutant): string {
+  let text = readFileSync(join(root, file), "utf8");
   for (const [from, to] of edits) {
     if (text.split(from).length !== 2)
       throw new Error(`planting in ${file}: the text occurs not exactly once: ${from}`);
     text = text.replace(from, () => to);
   }
-  writeFileSync(join(dir, file), text);
+  return text;
+}
+
+function plant(mutant: Mutant): string {
+  const dir = tempDir("mutant");
+  for (const name of ["src", "build.ts", "package.json", "package-lock.json", "tsconfig.json"]) {
+    cpSync(join(root, name), join(dir, name), { recursive: true });
+  }
+  symlinkSync(join(root, "node_modules"), join(dir, "node_modules"));
+  writeFileSync(join(dir, mutant.file), mutated(mutant));
   return dir;
 }
 
@@ -187,14 +236,16 @@ function run(mutant: Mutant): "caught" | "GOT AWAY" | "not planted" {
   }
 }
 
-const words = process.argv.slice(2);
-const chosen = mutants.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
-const rows: string[] = [];
-for (const mutant of chosen) {
-  console.error(mutant.name);
-  const outcome = run(mutant);
-  if (outcome !== "caught") process.exitCode = 1;
-  rows.push(`| ${mutant.name} | \`${mutant.campaign[0]}\` | ${outcome} |`);
-  console.error(`  ${outcome}`);
+if (import.meta.main) {
+  const words = process.argv.slice(2);
+  const chosen = mutants.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+  const rows: string[] = [];
+  for (const mutant of chosen) {
+    console.error(mutant.name);
+    const outcome = run(mutant);
+    if (outcome !== "caught") process.exitCode = 1;
+    rows.push(`| ${mutant.name} | \`${mutant.campaign[0]}\` | ${outcome} |`);
+    console.error(`  ${outcome}`);
+  }
+  console.log(`| mutant | campaign | outcome |\n|---|---|---|\n${rows.join("\n")}`);
 }
-console.log(`| mutant | campaign | outcome |\n|---|---|---|\n${rows.join("\n")}`);
