@@ -1,8 +1,9 @@
 /** Reads gzip and zstd files as the content they were made from; positions are those of the decompressed bytes. */
 import type { Fs } from "../fs/fs.ts";
 import { markerBytes, readFully } from "../identity/identity.ts";
-import { type Codec, Decoder, type ReadInput } from "./decoder.ts";
+import { type Codec, Decoder } from "./decoder.ts";
 import type { Damage, Source } from "./source.ts";
+import type { ReadInput } from "./zstd-ends.ts";
 
 /** Compressed files up to this size are decompressed at once to be compared, to at most so much. Bytes. */
 const wholeBytes = 512 * 1024;

@@ -1,7 +1,7 @@
 /** Decompresses in steps: what is bounded is what one step produces, not what may be read. */
 import { constants, createGunzip, createZstdDecompress } from "node:zlib";
 import { type Binding, bindingOf, type WriteState } from "../../zlib-binding.ts";
-import { ZstdEnds } from "./zstd-ends.ts";
+import { type ReadInput, ZstdEnds } from "./zstd-ends.ts";
 
 export type Codec = "gzip" | "zstd";
 
@@ -10,9 +10,6 @@ export interface Fault {
   message: string;
   offset: number;
 }
-
-/** Bytes of the compressed file; fewer at its end. */
-export type ReadInput = (position: number, length: number) => Uint8Array;
 
 /** Bytes, also the most that one step produces. */
 const stepBytes = 65_536;

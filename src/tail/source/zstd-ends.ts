@@ -1,5 +1,7 @@
 /** Where frames of zstd end (RFC 8878, section 3): a decompressor does not complain of one that is cut off. */
-import type { ReadInput } from "./decoder.ts";
+
+/** Bytes of the compressed file; fewer at its end. */
+export type ReadInput = (position: number, length: number) => Uint8Array;
 
 /** Magic number, header and nothing of the first block, at most. */
 const headerBytes = 18;
