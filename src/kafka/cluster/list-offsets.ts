@@ -2,16 +2,14 @@
 
 import { KafkaError } from "../protocol/errors.ts";
 import type { IsolationLevel } from "../protocol/fetch.ts";
-import type { ApiRequest, KafkaClient } from "./client.ts";
+import type { ApiRequest, TopicPartition } from "../protocol/request.ts";
+import type { KafkaClient } from "./client.ts";
 import { withLeaders } from "./leaders.ts";
+
+export type { TopicPartition };
 
 /** `end` with read-committed is the last stable offset. A number is a time in milliseconds since the epoch. */
 export type OffsetQuery = "start" | "end" | number;
-
-export interface TopicPartition {
-  topic: string;
-  partition: number;
-}
 
 export interface ListedOffset extends TopicPartition {
   /** For a time: that of the first record at or after it, -1 when there is none. */

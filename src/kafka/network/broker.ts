@@ -3,9 +3,10 @@
  * are written in the order of the calls, also those that waited for the connection.
  */
 import type { Log } from "../../observe/log.ts";
-import type { ApiRequest, ClientOptions } from "../cluster/client.ts";
+import type { ApiRequest } from "../protocol/request.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionError } from "./connection-error.ts";
+import type { ClientOptions } from "./options.ts";
 
 export class BrokerLink {
   readonly host: string;

@@ -5,13 +5,14 @@
  */
 import { LogagentError, messageOf } from "../../errors.ts";
 import type { Log } from "../../observe/log.ts";
-import type { ApiRequest, ClientOptions } from "../cluster/client.ts";
 import { type ApiVersions, apiVersions, notSpoken } from "../protocol/api-versions.ts";
 import { KafkaError } from "../protocol/errors.ts";
 import { limits } from "../protocol/limits.ts";
+import type { ApiRequest } from "../protocol/request.ts";
 import { Reader } from "../protocol/wire.ts";
 import { ConnectionError, type ConnectionStage, classifyConnectionError } from "./connection-error.ts";
 import { type KafkajsConnection, kafkajsLogger, newConnection } from "./kafkajs.ts";
+import type { ClientOptions } from "./options.ts";
 import { writeRequest } from "./request-frame.ts";
 import { FrameError, ResponseFramer } from "./response-frames.ts";
 import { openSocket, saslOptions, tlsOptions } from "./socket.ts";

@@ -3,7 +3,7 @@
  * megabytes of records are not copied.
  */
 import type { Socket } from "node:net";
-import type { ApiRequest } from "../cluster/client.ts";
+import type { ApiRequest } from "../protocol/request.ts";
 import { Writer } from "../protocol/wire.ts";
 
 type Written = (error?: Error | null) => void;

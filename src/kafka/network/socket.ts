@@ -1,8 +1,8 @@
 /** Sockets and credentials for a broker, in the form kafkajs takes them. */
 import net from "node:net";
 import tls from "node:tls";
-import type { SaslOptions, TlsOptions } from "../cluster/client.ts";
 import type { KafkajsSasl, KafkajsSocketOptions } from "./kafkajs.ts";
+import type { SaslOptions, TlsOptions } from "./options.ts";
 
 /** What plain sockets receive is put here and used up before the next comes; fresh memory for each piece costs more. */
 const received = Buffer.allocUnsafeSlow(128 << 10);

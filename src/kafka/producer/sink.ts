@@ -5,11 +5,9 @@
 
 import type { Lines, Range } from "../../lines.ts";
 import type { Int64 } from "../record/int64.ts";
+import type { Header } from "../record/record-encoding.ts";
 
-export interface Header {
-  key: string;
-  value: Uint8Array | null;
-}
+export type { Header };
 
 /** `key` hashes as Java's default partitioner does (murmur2); a number is an explicit partition. */
 export type Partitioner = "sticky" | "round-robin" | "random" | "key" | number;

@@ -1,5 +1,5 @@
-import type { ApiRequest } from "../cluster/client.ts";
 import { KafkaError } from "./errors.ts";
+import type { ApiRequest } from "./request.ts";
 
 export interface VersionRange {
   minVersion: number;

@@ -3,8 +3,9 @@
  * not taken for the old one; 4 (Kafka 0.11) to 11 where there are no ids. From 11 on with rack id and preferred replica
  * (KIP-392). https://kafka.apache.org/protocol.html#The_Messages_Fetch
  */
-import type { ApiRequest } from "../cluster/client.ts";
+
 import type { AbortedTransaction } from "../record/record-set-reader.ts";
+import type { ApiRequest } from "./request.ts";
 import type { Reader, Writer } from "./wire.ts";
 
 export const isolationLevels = ["read-uncommitted", "read-committed"] as const;

@@ -2,8 +2,7 @@
  * The requests of the classic group protocol, field by field as in https://kafka.apache.org/protocol.html, before their
  * flexible versions; static members (KIP-345).
  */
-import type { ApiRequest } from "../cluster/client.ts";
-import type { TopicPartition } from "../cluster/list-offsets.ts";
+import type { ApiRequest, TopicPartition } from "./request.ts";
 import { errorAfterThrottle, MalformedError, Reader, Writer } from "./wire.ts";
 
 export interface Member {

@@ -2,8 +2,35 @@
  * Metadata request, versions 5 (Kafka 1.0) to 12, flexible from 9 on, with topic ids from 10 on (KIP-516), never creating a
  * topic: https://kafka.apache.org/protocol.html#The_Messages_Metadata
  */
-import type { ApiRequest, ClusterMetadata, PartitionMetadata, TopicMetadata } from "../cluster/client.ts";
+import type { ApiRequest } from "./request.ts";
 import { type Reader, readBroker } from "./wire.ts";
+
+export interface PartitionMetadata {
+  partition: number;
+  /** Node id; -1 while there is none. */
+  leader: number;
+  leaderEpoch: number;
+  replicas: number[];
+  isr: number[];
+  offline: number[];
+}
+
+export interface TopicMetadata {
+  name: string;
+  /** 16 bytes, hex; null where the broker has none. */
+  topicId: string | null;
+  /** Code of `errors.ts`; 0 is none. */
+  errorCode: number;
+  isInternal: boolean;
+  partitions: PartitionMetadata[];
+}
+
+export interface ClusterMetadata {
+  clusterId: string | null;
+  controllerId: number;
+  brokers: { nodeId: number; host: string; port: number; rack: string | null }[];
+  topics: TopicMetadata[];
+}
 
 export const METADATA = 3;
 

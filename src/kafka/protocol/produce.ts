@@ -4,9 +4,9 @@
  * https://kafka.apache.org/protocol.html#The_Messages_Produce
  */
 
-import type { ApiRequest } from "../cluster/client.ts";
 import { HEADROOM, type RecordBatch } from "../producer/producer-batch.ts";
 import type { BufferPool } from "../record/buffer-pool.ts";
+import type { ApiRequest } from "./request.ts";
 import { type Reader, Writer } from "./wire.ts";
 
 export interface PartitionResult {

@@ -2,8 +2,9 @@
  * DescribeConfigs, versions 1 to 3, of one broker for the largest request it reads, `socket.request.max.bytes`: a larger one
  * makes it hang up without a word. https://kafka.apache.org/protocol.html#The_Messages_DescribeConfigs
  */
-import type { ApiRequest } from "../cluster/client.ts";
+
 import { throwOnError } from "./errors.ts";
+import type { ApiRequest } from "./request.ts";
 import { theOne } from "./wire.ts";
 
 const BROKER = 4;

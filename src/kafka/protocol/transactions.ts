@@ -2,9 +2,9 @@
  * The requests of a transaction as before KIP-890 (KIP-98, flexible versions of KIP-482), field by field as in
  * https://kafka.apache.org/protocol.html#protocol_messages. Parsers return the first error code that is not 0.
  */
-import type { ApiRequest } from "../cluster/client.ts";
-import type { TopicPartition } from "../cluster/list-offsets.ts";
+
 import { codes } from "./errors.ts";
+import type { ApiRequest, TopicPartition } from "./request.ts";
 import { errorAfterThrottle, MalformedError, type Reader, type Writer } from "./wire.ts";
 
 export interface ProducerIdentity {

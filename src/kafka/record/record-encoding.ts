@@ -1,7 +1,11 @@
 /** Pieces of the record format: keys and headers encoded once for many records, and encoded records read back. */
-import type { Header } from "../producer/sink.ts";
 import { type Int64, int64 } from "./int64.ts";
 import { readWideVarlong, varintSize, writeVarint } from "./varint.ts";
+
+export interface Header {
+  key: string;
+  value: Uint8Array | null;
+}
 
 /** The key's length and bytes as they stand in a record. */
 export function encodeKey(key: Uint8Array | null): Uint8Array {
