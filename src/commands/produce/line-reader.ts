@@ -7,8 +7,8 @@ import type { Lines } from "../../lines.ts";
 const CHUNK = 256 * 1024;
 /** Free bytes in front of what is read, for the beginning of its first line, which came with the chunk before. */
 const FRONT = 64 * 1024;
-/** No broker takes a record of this size. */
-const LONGEST_LINE = 256 * 1024 * 1024;
+/** No broker takes a larger request, unless its socket.request.max.bytes was raised. */
+const LONGEST_LINE = 100 * 1024 * 1024;
 
 const none = Buffer.alloc(0);
 
@@ -57,7 +57,7 @@ export class LineReader {
 
   /**
    * The next lines; null at the end. An unterminated last line is one, too. Valid until the next call. Throws LogagentError
-   * FILE_IO, or BAD_INPUT for a line of more than 256 MiB.
+   * FILE_IO, or BAD_INPUT for a line of more than 100 MiB.
    */
   async next(): Promise<Lines | null> {
     this.base += this.consumed;
@@ -101,9 +101,10 @@ export class LineReader {
     }
     const size = rest.length + count;
     if (size > LONGEST_LINE) {
-      throw new LogagentError("BAD_INPUT", `reading ${this.name}: line ${this.lineNumber} is longer than 256 MiB`);
+      throw new LogagentError("BAD_INPUT", `reading ${this.name}: line ${this.lineNumber} is longer than 100 MiB`);
     }
-    const target = size <= this.long.length ? this.long : Buffer.allocUnsafeSlow(size * 2);
+    const target =
+      size <= this.long.length ? this.long : Buffer.allocUnsafeSlow(Math.min(size * 2, LONGEST_LINE + CHUNK));
     if (rest.buffer !== target.buffer || rest.byteOffset !== 0) rest.copy(target, 0);
     buffer.copy(target, rest.length, FRONT, FRONT + count);
     this.long = target;

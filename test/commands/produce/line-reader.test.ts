@@ -2,7 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LineReader } from "../../../src/commands/produce/line-reader.ts";
 import { run } from "../../support/process.ts";
@@ -71,3 +71,13 @@ for (const [name, lines, end] of [
     }
   });
 }
+
+test("a line without an end is given up at 100 MiB, a sparse file's terabytes too", async () => {
+  const path = join(dir, "endless");
+  writeFileSync(path, "first\n");
+  truncateSync(path, 2 ** 42);
+  const reader = new LineReader(path);
+  expect((await reader.next())?.count).toBe(1);
+  await expect(reader.next()).rejects.toThrow("line 2 is longer than 100 MiB");
+  reader.close();
+});
