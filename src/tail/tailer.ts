@@ -189,6 +189,10 @@ class FileTailer implements Tailer, Context {
     return probe(this, () => holds(this, file, path, stat)) ? () => file.read : null;
   }
 
+  get leaves(): boolean {
+    return this.foreign.any;
+  }
+
   knows(inode: string): boolean {
     return this.registry.hasInode(inode);
   }

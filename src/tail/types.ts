@@ -102,6 +102,8 @@ export interface Tailer {
   changed(): FileId[];
   /** Keys of states that can be removed from the journal since the last call. */
   forgotten(): string[];
+  /** Are there files it matches and leaves to other inputs? */
+  readonly leaves?: boolean;
   /** Is it that of a file this input follows or remembers? (`inodeKey`) */
   knows?(inode: string): boolean;
   /**

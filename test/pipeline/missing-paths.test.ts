@@ -52,6 +52,16 @@ for (const [name, text] of [
     expect(say(path, true)).rejects.toThrow(`${path} ${text}`);
   });
 
+test("a pattern whose files another input follows matches something", async () => {
+  for (const leaves of [false, true]) {
+    const config = { name: "i", tail: { paths: [join(dir, "*.log")] } };
+    const inputs = [{ config, tailer: { files: () => [], leaves } }] as unknown as Input[];
+    said.length = 0;
+    await sayAbsent(inputs, { once: true, mustExist: false }, log);
+    expect(said.length).toBe(leaves ? 0 : 1);
+  }
+});
+
 test("a name that is not there yet", async () => {
   const path = join(dir, "later.log");
   said.length = 0;

@@ -16,7 +16,7 @@ export async function sayAbsent(
 ): Promise<void> {
   for (const { config, tailer } of inputs) {
     const { paths } = config.tail;
-    const empty = [...tailer.files()].length === 0;
+    const empty = [...tailer.files()].length === 0 && !tailer.leaves;
     const exists = new Set<string>();
     for (const path of paths) if (hasMagic(path) && (await kindOf(path)) !== "missing") exists.add(path);
     const globs = paths.filter((path) => isPattern(path, (one) => exists.has(one)));

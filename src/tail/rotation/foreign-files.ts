@@ -36,6 +36,10 @@ export class ForeignFiles {
     this.#claims = claims;
   }
 
+  get any(): boolean {
+    return this.#paths.size > 0;
+  }
+
   has(path: string): boolean {
     return this.#paths.has(path);
   }
