@@ -34,6 +34,10 @@ export const metricTable = {
     "Files not to be found at a start, so that it is not known what of them was lost, by reason",
   ],
   lost_bytes_total: ["counter", "Bytes that could not be reached any more, by reason"],
+  perhaps_repeated_bytes_total: [
+    "counter",
+    "Bytes sent of files that hold what another file holds, though nothing proves a copy",
+  ],
   lines_too_long_total: ["counter", "Lines over the limit, by the policy applied"],
   records_acked_total: ["counter", "Records acknowledged by Kafka"],
   record_bytes_acked_total: ["counter", "Encoded bytes of acknowledged batches"],

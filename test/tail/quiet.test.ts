@@ -139,7 +139,7 @@ test("a copy that goes on as a log of its own, in a directory that stays as it i
   pass();
   memory.copy("/log/app.log", "/log/app.log.1");
   pass();
-  expect(follower.events.map(({ name }) => name)).toContain("file-copied");
+  expect(follower.events.map(({ name }) => name)).toContain("file-waits");
   const { changed } = memory;
   memory.append("/log/app.log.1", "line 2\n");
   expect(memory.changed).toBe(changed);

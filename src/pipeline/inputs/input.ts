@@ -67,6 +67,8 @@ export function eventCount(event: TailEvent): { name: string; labels: Record<str
       return { name: "lost_bytes_total", labels: { reason: "unreachable" }, by: event.bytes ?? 0 };
     case "file-gone":
       return { name: "lost_files_total", labels: { reason: "not-found" }, by: 1 };
+    case "perhaps-repeated":
+      return { name: "perhaps_repeated_bytes_total", labels: {}, by: event.bytes ?? 0 };
     case "line-too-long":
       return { name: "lines_too_long_total", labels: {}, by: event.lines ?? 1 };
     case "file-renamed":

@@ -5,6 +5,7 @@
 import { type Content, type Expected, isSame, type Match, matchContent } from "../identity/fingerprint.ts";
 import { type Identity, sameFile } from "../identity/identity.ts";
 import type { Context } from "../rotation/context.ts";
+import { type Evidence, proves } from "../rotation/evidence.ts";
 import { recover } from "../rotation/find-copy.ts";
 import { FifoSource } from "../source/fifo.ts";
 import type { Source } from "../source/source.ts";
@@ -26,6 +27,12 @@ export interface Judgement {
   keepsRead(file: FollowedFile, buffer: Buffer, n: number, ended: boolean): boolean;
   /** Is there nothing more to come from a file that just lost its name? */
   endsWithName(file: FollowedFile): boolean;
+  /** Is so much agreement enough to take one path's content for that of another? */
+  proves(evidence: Evidence): boolean;
+  /** Milliseconds for which a path that holds the content of a log waits for that log to be truncated. */
+  patience: number;
+  /** May a path be a copy of a file that is gone? Equal content alone does not make it one. */
+  mayBeCopyOf(file: FollowedFile): boolean;
   /** Goes on with a copy of what was truncated; false: there is none. */
   recover(context: Context, file: FollowedFile): boolean;
   /** Will nobody finish the last line? */
@@ -40,6 +47,9 @@ export const judgement: Judgement = {
   keepsRead: (file, buffer, n, ended) =>
     keepsTail(file, buffer) && keepsHead(file, buffer, n, ended) && keepsSample(file, buffer, n, ended),
   endsWithName: (file) => file.complete,
+  proves,
+  patience: 3000,
+  mayBeCopyOf: (file) => !file.done || file.copied,
   recover,
   isFinal: (file, source) => file.final || source.closed || (source instanceof FifoSource && source.ended),
 };

@@ -81,6 +81,8 @@ export class FollowedFile implements Scheduled {
   #after: FollowedFile | null = null;
   /** Something newer sits at its old path. */
   replaced = false;
+  /** It was truncated, or a path that held its content waited when it went: what holds its content is a copy. */
+  copied = false;
   /** Nobody will finish its last line: it is handed out without a newline. */
   final = false;
   /** Position up to which `once` reads. */

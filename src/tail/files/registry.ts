@@ -15,6 +15,8 @@ export interface Copy {
   of: FollowedFile;
   /** As it was when its content was compared. */
   stat: Stat;
+  /** Monotonic milliseconds until which its original may be truncated or removed; afterwards it is a file of its own. */
+  until: number;
 }
 
 export class Registry {

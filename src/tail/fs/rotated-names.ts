@@ -8,8 +8,8 @@ export interface Sibling {
 
 const compressedName = /\.(gz|zst|zstd)$/;
 // ".1", "-20260101", ".2026-01-01T10:00:00", "_2026.01.01-3", ".old", ".bak", ".1.2"; before or behind the extension.
-const rotationSuffix = /(?:[._-](?:\d[\dT:._+Z-]*|old|bak|prev))+$/;
-const rotationInfix = /(?:[._-]\d[\dT:._+Z-]*)(?=\.[A-Za-z][A-Za-z0-9]{0,7}$)/;
+const rotationSuffix = /(?:~|[._-](?:\d[\dT:._+Z-]*|old|bak|prev|backup|save|copy|orig))+$/;
+const rotationInfix = /(?:[._-](?:\d[\dT:._+Z-]*|old|bak|prev|backup|save|copy|orig))(?=\.[A-Za-z][A-Za-z0-9]{0,7}$)/;
 
 export function directoryOf(path: string): string {
   const slash = path.lastIndexOf("/");

@@ -130,7 +130,7 @@ export class Scout {
     if (this.#wanted) this.#interval = Math.min(Math.max(shortest, 5 * cost), least);
     else if (changes > 0) this.#interval = Math.max(least, Math.min(this.#interval, shortest));
     else this.#interval = Math.min(most, Math.max(least, this.#interval * 2));
-    this.#next = this.#last + this.#interval;
+    this.#next = Math.min(this.#last + this.#interval, Math.max(this.#last + gap, this.#arrivals.reviewAt));
     return pending;
   }
 

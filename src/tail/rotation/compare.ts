@@ -41,6 +41,25 @@ export function isPrefix(context: Context, file: FollowedFile, path: string): bo
   );
 }
 
+/** Does the path hold the beginning of a followed file, and enough of it to prove that? */
+export function isProvenPrefix(context: Context, file: FollowedFile, path: string): boolean {
+  const { fs, judgement } = context;
+  const compare = (own: Content) =>
+    withContent(
+      fs,
+      path,
+      (content) =>
+        judgement.proves({ equal: content.size, whole: content.complete && content.size === own.size }) &&
+        isPrefixOf(content, own),
+    );
+  return (
+    probe(context, () => {
+      if (file.source instanceof PlainSource) return compare(contentOf(fs, file.source.fd, ""));
+      return file.attached ? withContent(fs, file.path, compare) : false;
+    }) ?? false
+  );
+}
+
 /** Does the path hold all that an open file holds, and perhaps more behind it? */
 export function isAllIn(context: Context, source: PlainSource, path: string): boolean {
   const own = contentOf(context.fs, source.fd, "");
@@ -109,6 +128,8 @@ export function probe<T>(context: Context, f: () => T): T | null {
 /** Does what can be seen of `content` agree with the beginning of `own`? Of large ones the first and the last block are compared. */
 function isPrefixOf(content: Content, own: Content): boolean {
   if (content.size > own.size) return false;
+  // Of what cannot be decoded, or not yet, nothing is known.
+  if (content.size === 0 && !content.complete) return false;
   const first = Math.min(content.size, comparedBytes);
   const last = Math.max(0, content.size - comparedBytes);
   const same = (from: number, length: number) => own.read(from, length).equals(content.read(from, length));

@@ -1,7 +1,15 @@
 /** Finds the bytes of a file that is out of reach in a copy beside it. */
 
 import type { FollowedFile } from "../files/file.ts";
-import { directoryOf, isLogName, looksCompressed, type Sibling, siblingsOf } from "../fs/rotated-names.ts";
+import {
+  directoryOf,
+  isLogName,
+  joinPath,
+  looksCompressed,
+  type Sibling,
+  siblingsOf,
+  strictRootName,
+} from "../fs/rotated-names.ts";
 import { covers, matches, probe } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { adopt } from "./follow.ts";
@@ -45,7 +53,7 @@ function findCopy(context: Context, file: FollowedFile, directory = directoryOf(
   }
   for (const wanted of ["yes", "maybe"] as const) {
     for (const candidate of candidates) {
-      if (isLogName(candidate.path)) continue; // a new log, whatever its header says
+      if (isOfAnotherLog(context, file, candidate.path)) continue;
       const holder = holderOf(context, candidate.path, candidate.stat);
       const held = holder && holder !== file && !holder.gone && isThere(context, holder, candidate);
       if (held && (file.read === 0 || holder.read < file.read || !holder.settledAll)) continue;
@@ -63,6 +71,13 @@ function findCopy(context: Context, file: FollowedFile, directory = directoryOf(
     }
   }
   return null;
+}
+
+/** A new log, whatever its header says, unless it waited for this; or a generation of a log that is followed beside it. */
+function isOfAnotherLog({ registry }: Context, file: FollowedFile, path: string): boolean {
+  if (isLogName(path)) return registry.copies.get(path)?.of !== file;
+  const log = joinPath(directoryOf(path), strictRootName(path));
+  return registry.byPath.has(log) && strictRootName(file.path) !== strictRootName(path);
 }
 
 function isThere(context: Context, holder: FollowedFile, { path, stat }: Sibling): boolean {

@@ -3,7 +3,7 @@
 import type { FollowedFile } from "../files/file.ts";
 import type { Stat } from "../fs/fs.ts";
 import { stableSlack } from "../fs/mounts.ts";
-import { isLogName, siblingsOf, strictRootName } from "../fs/rotated-names.ts";
+import { isLogName, looksCompressed, siblingsOf, strictRootName } from "../fs/rotated-names.ts";
 import { sameFile } from "../identity/identity.ts";
 import { covers, isUnknown, probe } from "./compare.ts";
 import type { Context } from "./context.ts";
@@ -47,7 +47,8 @@ export function generations<T extends FollowedFile | null>(
     const held = () => isHeld(context, sibling, stat);
     if (held()) continue;
     // While relatives are looked at a look at one of them may begin to follow it.
-    const known = () => held() || registry.relatives(sibling).some((other) => covers(context, other, sibling));
+    const known = () =>
+      held() || registry.generations(sibling).some((other) => isCopied(context, other, sibling, stat));
     if (!isUnknown(context, sibling, known)) continue;
     const added = follow(context, sibling, {
       after: later(
@@ -65,6 +66,14 @@ export function generations<T extends FollowedFile | null>(
   if (last && registry.missing.has(path))
     registry.missing.set(path, { file: last, since: Math.min(until, context.clock.now()) });
   return last;
+}
+
+/** Is the path, of another inode, a copy of the file? Nobody truncates under a rotated name: of such a file only the compressed form is to come. */
+function isCopied(context: Context, file: FollowedFile, path: string, stat: Stat): boolean {
+  if (file.gone && sameFile(file.identity, stat, context.fs.traits(path).stable)) return covers(context, file, path);
+  if (context.fs.traits(path).stable && !looksCompressed(path))
+    if (file.gone ? !context.judgement.mayBeCopyOf(file) : !isLogName(file.path)) return false;
+  return covers(context, file, path);
 }
 
 /** The youngest older generation of the same log that is not drained yet. */

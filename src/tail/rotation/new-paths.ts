@@ -2,10 +2,20 @@
 
 import type { Found } from "../discovery/found.ts";
 import type { FollowedFile } from "../files/file.ts";
+import type { Copy } from "../files/registry.ts";
 import type { Stat } from "../fs/fs.ts";
-import { directoryOf, isLogName, looksCompressed, newestFirst, tryStat } from "../fs/rotated-names.ts";
+import {
+  directoryOf,
+  isLogName,
+  looksCompressed,
+  nameOf,
+  newestFirst,
+  rootName,
+  tryStat,
+} from "../fs/rotated-names.ts";
 import { sameFile } from "../identity/identity.ts";
-import { covers, isPrefix, isUnknown, matches } from "./compare.ts";
+import { PlainSource } from "../source/source.ts";
+import { covers, isPrefix, isProvenPrefix, isUnknown, matches } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { adopt, follow, followFifo } from "./follow.ts";
 import { clockSlack, generations, later, predecessor } from "./generations.ts";
@@ -13,6 +23,8 @@ import { holderOf, holds } from "./same-file.ts";
 
 /** A file that appears under the path of one that is gone is the same only if it agrees for at least so many bytes. */
 const sameContentBytes = 4096;
+/** A path that grew by less between two looks is no copy in the making. */
+const copiedBytes = 1 << 20;
 /** Paths without a file that are looked after: those that lost it last. */
 const missingPaths = 100;
 
@@ -94,8 +106,10 @@ export class Arrivals {
     const renumbered = (file: FollowedFile) => !stable && file.codec !== null;
     const proof = named && !looksCompressed(path) && stable ? sameContentBytes : 0;
     for (const file of registry.relatives(path)) {
-      if ((named && !file.gone) || file.fifo || file.fingerprint.length === 0) continue;
+      if (file.fifo || file.fingerprint.length === 0) continue;
       if (file.gone) {
+        const other = stable && !sameFile(file.identity, stat, stable);
+        if (other && !looksCompressed(path) && !this.#context.judgement.mayBeCopyOf(file)) continue;
         if (file.read === 0) continue; // nothing to go on with: the same as a new file
         if (file.read < proof) continue;
         const match = matches(this.#context, file, path);
@@ -103,15 +117,88 @@ export class Arrivals {
         if (match !== "yes" && (match !== "maybe" || !looksCompressed(path))) continue;
         if (best && best.read >= file.read) continue;
         best = file;
-      } else if (isPrefix(this.#context, file, path) || (renumbered(file) && covers(this.#context, file, path))) {
-        registry.copies.set(path, { path, of: file, stat });
-        this.#context.event("debug", "file-copied", `${path} is a copy of ${file.path}`, { path, file: file.id });
+      } else if (
+        this.#mayBecomeCopy(file, path, stat) ||
+        (!named && renumbered(file) && covers(this.#context, file, path))
+      ) {
+        const made = !stable || isCompressedOf(file, path) || (looksCompressed(path) && this.#isRemoved(file));
+        const until = made
+          ? Number.POSITIVE_INFINITY
+          : this.#context.clock.monotonic() + this.#context.judgement.patience;
+        registry.copies.set(path, { path, of: file, stat, until });
+        const what = made ? "is a copy of" : "holds what is in";
+        this.#context.event("debug", made ? "file-copied" : "file-waits", `${path} ${what} ${file.path}`, {
+          path,
+          file: file.id,
+        });
         return true;
       }
     }
     if (!best && prefix) follow(this.#context, path, { after: null, attached: true, from: false, consumed: true });
     if (!best) return prefix !== null;
     adopt(this.#context, best, { path, stat });
+    return true;
+  }
+
+  /** Does the path hold what a followed file holds, which may be truncated or removed in a moment? */
+  #mayBecomeCopy(file: FollowedFile, path: string, stat: Stat): boolean {
+    const { fs, options } = this.#context;
+    const named = isLogName(path);
+    // Beside app.log app-1.log may be a copy; worker-1.log and worker-2.log are several logs.
+    if (named && (nameOf(file.path) !== rootName(path) || file.path === path || stat.size > file.size)) return false;
+    if (!fs.traits(path).stable) return !named && isPrefix(this.#context, file, path);
+    const removed = this.#isRemoved(file);
+    if (removed && !looksCompressed(path)) return false; // made after its end: a new file
+    const compressed = removed || isCompressedOf(file, path);
+    // Nothing is known yet of what is there at the first look, and nobody waits for what comes after the last one.
+    if (!compressed && (this.firstScan || options.once)) return false;
+    if (!named && !compressed && stat.size === 0) return true; // a copy is empty at first
+    return isProvenPrefix(this.#context, file, path);
+  }
+
+  /** Is it open, without a name? */
+  #isRemoved({ source }: FollowedFile): boolean {
+    return source instanceof PlainSource && this.#context.fs.fstat(source.fd).links === 0;
+  }
+
+  /** Monotonic milliseconds at which a path has waited long enough for its original to be truncated. */
+  get reviewAt(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { until } of this.#context.registry.copies.values()) next = Math.min(next, until);
+    return next;
+  }
+
+  /** True: the path waits on, or is settled. */
+  #waits(copy: Copy, stat: Stat | null): boolean {
+    const { registry, clock, judgement } = this.#context;
+    if (copy.until === Number.POSITIVE_INFINITY || stat === null || copy.of.gone) return false;
+    if (!sameFile(stat, copy.stat, false)) return false;
+    const grown = stat.size - copy.stat.size;
+    if (grown !== 0 || stat.mtime !== copy.stat.mtime) {
+      if (grown < 0 || !isProvenPrefix(this.#context, copy.of, copy.path)) return false;
+      copy.stat = stat;
+      if (grown >= copiedBytes) copy.until = clock.monotonic() + judgement.patience;
+    }
+    if (clock.monotonic() < copy.until) return true;
+    this.#context.look(copy.of);
+    if (registry.copies.get(copy.path) !== copy) return true;
+    if (this.#isRemoved(copy.of)) {
+      copy.until = Number.POSITIVE_INFINITY;
+      copy.of.copied = true;
+      return true;
+    }
+    const own = follow(this.#context, copy.path, { after: null, attached: true, from: false });
+    if (own && stat.size > 0)
+      this.#context.event(
+        "info",
+        "perhaps-repeated",
+        `${copy.path} is sent though it holds what is in ${copy.of.path}`,
+        {
+          path: copy.path,
+          file: own.id,
+          bytes: stat.size,
+        },
+      );
     return true;
   }
 
@@ -130,7 +217,7 @@ export class Arrivals {
     for (const copy of [...registry.copies.values()]) {
       if (fs.traits(copy.path).network !== (where === "network")) continue;
       const stat = tryStat(fs, copy.path);
-      if (stat === undefined) continue;
+      if (stat === undefined || this.#waits(copy, stat)) continue;
       const same =
         stat !== null &&
         stat.size === copy.stat.size &&
@@ -163,6 +250,11 @@ export class Arrivals {
       else registry.missing.set(path, { file, since: clock.now() });
     }
   }
+}
+
+/** Is the path's name that which compressing the file gives? */
+function isCompressedOf(file: FollowedFile, path: string): boolean {
+  return looksCompressed(path) && path.startsWith(`${file.path}.`) && !path.slice(file.path.length + 1).includes(".");
 }
 
 /** Sorts paths found by one scan so that older generations come first. */

@@ -170,6 +170,7 @@ export class Rotation {
       this.#context.discoverSoon();
       return;
     }
+    file.copied = true;
     const unread = Math.max(0, file.size - file.read);
     const since = file.lastLook;
     this.#context.event("warn", "file-truncated", `${path} was truncated; ${file.read} bytes of it had been read`, {
@@ -269,6 +270,7 @@ export class Rotation {
     file.expect = file.readMarker;
     file.marks.pack();
     file.done = file.settledAll;
+    if (this.#context.registry.copiesOf(file).length > 0) file.copied = true;
     this.#arrivals.reviewCopiesOf(file);
     if (bytes > 0)
       this.#context.event("error", "bytes-lost", `${bytes} bytes of ${file.path} cannot be reached any more`, {
