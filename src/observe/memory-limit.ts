@@ -6,8 +6,8 @@ export interface MemoryOptions {
   log: Pick<Log, "debug">;
   /** Bytes of resident memory above which garbage is collected. */
   limit: number;
-  /** Resident bytes now. */
-  resident?: () => number;
+  /** Resident bytes now; null where that cannot be told. */
+  resident?: () => number | null;
   /** Collects all garbage at once. Default: the runtime's `gc`; null where it was started without `--expose-gc`. */
   collect?: (() => void) | null;
 }
@@ -33,7 +33,7 @@ export function keepMemory(options: MemoryOptions): () => void {
   let collectedAt = Number.NEGATIVE_INFINITY;
   const look = () => {
     const now = clock.monotonic();
-    const bytes = resident();
+    const bytes = resident() ?? least;
     cancel = clock.after(bytes > limit ? closely : every, look);
     least = Math.min(least, bytes);
     if (bytes <= limit || now < collectedAt + (bytes > least + step ? often : seldom)) return;
@@ -48,5 +48,13 @@ export function keepMemory(options: MemoryOptions): () => void {
   return () => cancel();
 }
 
-const residentNow = () => process.memoryUsage.rss();
+/** Null where the system does not say: it takes a descriptor, and there may be none. */
+function residentNow(): number | null {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return null;
+  }
+}
+
 const runtimeGc = () => (globalThis as { gc?: () => void }).gc ?? null;

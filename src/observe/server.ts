@@ -33,6 +33,8 @@ export async function serveMetrics(listen: string, metrics: Registry, health: He
     if (path === "/readyz") return check(health.ready());
     return answer(404, "there are /metrics, /livez and /readyz\n");
   });
+  // Whoever opens more has no need of them, and descriptors are for files and brokers.
+  server.maxConnections = 16;
   const bare = host.replace(/^\[(.*)\]$/, "$1");
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) =>

@@ -15,6 +15,7 @@ import { serveMetrics } from "../observe/server.ts";
 import { systemClock } from "../runtime.ts";
 import type { Journal } from "../state/journal.ts";
 import { openState } from "../state/open.ts";
+import { availableDescriptors, DescriptorBudget } from "../tail/files/descriptor-budget.ts";
 import { nodeFs } from "../tail/fs/fs.ts";
 import { createTailer } from "../tail/tailer.ts";
 import { commit, version } from "../version.ts";
@@ -43,7 +44,13 @@ export async function runAgent(config: AgentConfig, load: () => AgentConfig, log
   metrics.set("build_info", { version, commit }, 1);
   const abort = new AbortController();
   const delivery = makeDelivery(config, client, state.journal, log, metrics, abort);
-  const env = { fs: nodeFs, clock, random, own: [realOf(config.state)] };
+  const env = {
+    fs: nodeFs,
+    clock,
+    random,
+    own: [realOf(config.state)],
+    budget: new DescriptorBudget(availableDescriptors()),
+  };
   const agent = new Agent({
     config,
     linger: spacing(config),

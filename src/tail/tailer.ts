@@ -5,6 +5,7 @@ import type { FileState } from "../state/types.ts";
 import { linkRule } from "./discovery/paths.ts";
 import { Discovery } from "./discovery/walk.ts";
 import { type Judgement, judgement } from "./files/decisions.ts";
+import type { DescriptorBudget } from "./files/descriptor-budget.ts";
 import { Descriptors } from "./files/descriptors.ts";
 import { FollowedFile, newKey } from "./files/file.ts";
 import { Registry, view } from "./files/registry.ts";
@@ -35,6 +36,8 @@ export interface TailEnv {
   own?: readonly string[];
   /** What the inputs of the same topic tell each other. */
   claims?: FileClaims;
+  /** Of all tailers of the process. */
+  budget?: DescriptorBudget;
   timing?: Partial<Timing>;
   /** Tests plant defects in it and prove that they are caught. */
   judgement?: Partial<Judgement>;
@@ -85,7 +88,7 @@ class FileTailer implements Tailer, Context {
     this.random = env.random;
     this.timing = { ...defaultTiming, ...env.timing };
     this.judgement = { ...judgement, ...env.judgement };
-    this.descriptors = new Descriptors(this.fs, options.maxOpenFiles, (file) => this.#awake(file));
+    this.descriptors = new Descriptors(this.fs, options.maxOpenFiles, (file) => this.#awake(file), env.budget);
     this.discovery = new Discovery(this.fs, options.paths, options.exclude, rule);
     this.foreign = new ForeignFiles(this, env.claims ?? noClaims);
     this.registry = new Registry((inode) => env.claims?.claim(inode));
@@ -128,7 +131,7 @@ class FileTailer implements Tailer, Context {
     this.#arrivals.firstScan = false;
     if (!scanned) this.registry.changed.add(this.#scanMark.id);
     if (this.options.once)
-      for (const file of this.registry.files.values()) if (!looksEndless(file)) file.limit = file.size;
+      for (const file of this.registry.files.values()) if (!file.fifo && file.codec === null) file.limit = file.size;
   }
 
   next(): Lines | null {
@@ -165,6 +168,7 @@ class FileTailer implements Tailer, Context {
     const file = this.registry.files.get(id);
     if (!file?.pending.settle(position)) return;
     if ((file.gone || file.complete) && file.settledAll) file.done = true;
+    if (file.settledAll && this.#turns.tryStarved()) this.#onWake();
     this.registry.changed.add(id);
   }
 
@@ -231,6 +235,7 @@ class FileTailer implements Tailer, Context {
     this.#closed = true;
     this.#hints.watch.close();
     for (const file of this.registry.files.values()) this.descriptors.close(file);
+    this.descriptors.leave();
   }
 
   event(level: TailEvent["level"], name: string, message: string, more: Partial<TailEvent> = {}): void {
@@ -297,8 +302,4 @@ class FileTailer implements Tailer, Context {
     this.enqueue(file);
     this.#onWake();
   }
-}
-
-function looksEndless(file: FollowedFile): boolean {
-  return file.fifo || file.codec !== null;
 }

@@ -2,6 +2,7 @@
  * What went wrong with a connection, told apart by who can mend it: the network (BROKER_UNAVAILABLE), the TLS set-up
  * (CONFIG), the credentials (AUTHENTICATION). Texts name the broker and the cause and never hold a secret.
  */
+import { closeSync, openSync } from "node:fs";
 import { type ErrorCode, LogagentError } from "../../errors.ts";
 
 /** How far a connection had come when it failed. */
@@ -32,11 +33,24 @@ const socketReasons: Record<string, string> = {
   ENETUNREACH: "network unreachable",
   ECONNRESET: "connection reset",
   EPIPE: "connection closed by the broker",
+  EMFILE: "no file descriptor is free for a connection (EMFILE); raise the limit (ulimit -n, LimitNOFILE)",
+  ENFILE: "the system has no free file descriptor for a connection (ENFILE)",
 };
 
 const tlsCode =
   /^(ERR_TLS|ERR_SSL|ERR_OSSL|ERR_BORINGSSL|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/;
 const tlsText = /certificate|self.signed|altname|wrong version number|ssl|tls/i;
+
+/** The runtime says "refused" as well where no socket could be made: then nothing else can be opened either. */
+function lacksDescriptors(code: string): boolean {
+  if (code !== "ECONNREFUSED") return false;
+  try {
+    closeSync(openSync("/dev/null", "r"));
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EMFILE";
+  }
+}
 
 /** Wraps anything that a connection failed with. `security` says which layers the connection was told to use. */
 export function classifyConnectionError(
@@ -54,7 +68,7 @@ export function classifyConnectionError(
     const illegal = type === "ILLEGAL_SASL_STATE" ? " (the listener may not use SASL)" : "";
     return new ConnectionError("AUTHENTICATION", broker, stage, text.replace(/\s+/g, " ") + illegal, error);
   }
-  const reason = socketReasons[code] ?? (text || code || "connection failed");
+  const reason = socketReasons[lacksDescriptors(code) ? "EMFILE" : code] ?? (text || code || "connection failed");
   if (security.tls && stage !== "open" && (tlsCode.test(code) || (!socketReasons[code] && tlsText.test(text)))) {
     return new ConnectionError("CONFIG", broker, stage, `TLS: ${tlsReason(code, text)}`, error);
   }

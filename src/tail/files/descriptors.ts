@@ -5,6 +5,7 @@ import { looksCompressed } from "../fs/rotated-names.ts";
 import { readFully, sameFile } from "../identity/identity.ts";
 import { codecOf, openCompressed } from "../source/compressed.ts";
 import { PlainSource, type Source } from "../source/source.ts";
+import type { DescriptorBudget } from "./descriptor-budget.ts";
 import type { FollowedFile } from "./file.ts";
 import { Openings, RemoteSource } from "./network-source.ts";
 
@@ -20,10 +21,13 @@ export class Descriptors {
   /** Least recently used first. */
   readonly #open = new Set<FollowedFile>();
   readonly #openings: Openings;
+  readonly #budget: DescriptorBudget | null;
   #limit: number;
 
-  /** `wake` hears of sources that have something to read again. */
-  constructor(fs: Fs, limit: number, wake: (file: FollowedFile) => void) {
+  /** `wake` hears of sources that have something to read again; `budget`: what it shares with others. */
+  constructor(fs: Fs, limit: number, wake: (file: FollowedFile) => void, budget: DescriptorBudget | null = null) {
+    this.#budget = budget;
+    budget?.join(this);
     this.#fs = fs;
     this.#limit = Math.max(1, limit);
     this.#wake = wake;
@@ -83,13 +87,13 @@ export class Descriptors {
 
   /** True if another one may be opened, after closing what can be closed. */
   makeRoom(): boolean {
-    return this.hasRoom || this.#evict();
+    return (this.hasRoom || this.evict()) && (this.#budget === null || this.#budget.makeRoom());
   }
 
   /** The system has no more descriptors: there will be fewer from now on. */
   full(): void {
     this.#limit = Math.max(1, Math.min(this.#limit, this.#open.size - 4));
-    for (let i = 0; i < 4 && this.#open.size >= this.#limit; i++) if (!this.#evict()) return;
+    for (let i = 0; i < 4 && this.#open.size >= this.#limit; i++) if (!this.evict()) return;
   }
 
   keepSource(file: FollowedFile, source: Source): void {
@@ -108,6 +112,11 @@ export class Descriptors {
     from.source = null;
     if (this.#open.delete(from) && to.source) this.#open.add(to);
     if (to.source instanceof RemoteSource) to.source.owner = to;
+  }
+
+  /** They count no more for the others. */
+  leave(): void {
+    this.#budget?.leave(this);
   }
 
   /** The descriptor of a plain file, which is the caller's to close from now on; null where there is none. */
@@ -138,7 +147,7 @@ export class Descriptors {
   }
 
   /** Closes one file that has nothing unsettled: rather one that was handed out whole than one with an incomplete line. */
-  #evict(): boolean {
+  evict(): boolean {
     return this.#evictOne(true) || this.#evictOne(false);
   }
 

@@ -11,12 +11,17 @@ import type { Poller } from "./poller.ts";
 /** Milliseconds until the next look at a file of whose growth events tell: the look is only for events that were lost. */
 const toldAgain = 20;
 
+/** So many of the files without a descriptor try again at a time: a file that is closed makes room for one. */
+const starvedAtOnce = 16;
+
 export class Turns {
   readonly #context: Context;
   readonly #rotation: Rotation;
   readonly #poller: Poller;
   readonly #reader: Reader;
   readonly #ready: FollowedFile[] = [];
+  /** With `once`, where nobody looks again: files that had no descriptor yet. */
+  readonly #starved: FollowedFile[] = [];
 
   constructor(context: Context, rotation: Rotation, poller: Poller) {
     this.#context = context;
@@ -34,6 +39,13 @@ export class Turns {
     if (file.queued || file.gone || file.complete) return;
     file.queued = true;
     this.#ready.push(file);
+  }
+
+  /** A descriptor may be free by now: some of the files that had none take their turn. False when there are none. */
+  tryStarved(): boolean {
+    const some = this.#starved.splice(0, starvedAtOnce);
+    for (const file of some) this.enqueue(file);
+    return some.length > 0;
   }
 
   get none(): boolean {
@@ -109,6 +121,7 @@ export class Turns {
       this.#context.schedule(file, this.#context.options.pollMin);
       file.mtime = -1; // the next look finds it changed
       file.starved = true;
+      if (this.#context.options.once) this.#starved.push(file);
       return false;
     }
     file.starved = false;
@@ -173,7 +186,8 @@ export class Turns {
         file.done = true;
         registry.changed.add(file.id);
       }
-    } else if (file.openGroup) this.#context.schedule(file, options.multiline!.timeoutMs);
+    } else if (file.settledAll) this.tryStarved();
+    if (file.openGroup) this.#context.schedule(file, options.multiline!.timeoutMs);
     if (options.once && file.limit > file.read && file.limit !== Number.POSITIVE_INFINITY)
       this.#context.event(
         "info",
