@@ -1,24 +1,12 @@
 /** The resolved configuration: flags > environment > file > defaults, everything present, nothing left to interpret. */
 import type { ClientOptions } from "../kafka/cluster/client.ts";
+import type { ProducerConfig } from "../kafka/producer/config.ts";
 import type { Header, Partitioner } from "../kafka/producer/sink.ts";
 import type { TailOptions } from "../tail/types.ts";
 
-export type Acks = 0 | 1 | -1;
-export type Compression = "none" | "gzip" | "snappy" | "lz4" | "zstd";
-export type Delivery = "at-least-once" | "exactly-once";
+export type { Acks, Compression, ProducerConfig } from "../kafka/producer/config.ts";
 
-export interface ProducerConfig {
-  acks: Acks;
-  compression: Compression;
-  /** Codec's own level; undefined: its default. */
-  compressionLevel?: number;
-  /** Milliseconds a batch waits for more records. */
-  lingerMs: number;
-  /** Largest batch in bytes, before compression. Default 1 000 000. */
-  batchBytes: number;
-  /** Bytes of unsettled batches held in memory. Default 32 MiB. */
-  memoryBytes: number;
-}
+export type Delivery = "at-least-once" | "exactly-once";
 
 export interface InputConfig {
   name: string;

@@ -5,11 +5,6 @@
 
 /** `file → file`, most of them types that lie in the room of who used them first. */
 export const debts: readonly string[] = [
-  "src/kafka/producer/base-producer.ts → src/config/types.ts",
-  "src/kafka/compression/codec.ts → src/kafka/record/buffer-pool.ts",
-  "src/kafka/compression/lz4-frame.ts → src/kafka/record/buffer-pool.ts",
-  "src/kafka/compression/snappy.ts → src/kafka/record/buffer-pool.ts",
-  "src/kafka/compression/coder.ts → src/kafka/record/buffer-pool.ts",
   "src/kafka/protocol/produce.ts → src/kafka/producer/producer-batch.ts",
   "src/tail/discovery/network-files.ts → src/tail/files/network-source.ts",
   "src/tail/files/decisions.ts → src/tail/rotation/context.ts",

@@ -4,7 +4,7 @@
  */
 import { constants, createGunzip, createGzip, createZstdCompress, createZstdDecompress } from "node:zlib";
 import { messageOf } from "../../errors.ts";
-import type { Allocate } from "../record/buffer-pool.ts";
+import type { Allocate } from "./allocate.ts";
 import { type Coder, type CoderKind, compressedBound, makeCoder } from "./coder.ts";
 import { compressLz4, decompressLz4 } from "./lz4-frame.ts";
 import { gzipSizeHint, zstdSizeHint } from "./size-hint.ts";

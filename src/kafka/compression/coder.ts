@@ -4,7 +4,7 @@
  * garbage collector.
  */
 import { type Binding, bindingOf, type WriteState } from "../../zlib-binding.ts";
-import type { Allocate } from "../record/buffer-pool.ts";
+import type { Allocate } from "./allocate.ts";
 
 export interface CoderKind {
   /** Tells it from others; of the level too. */

@@ -2,7 +2,7 @@
  * LZ4 frames as Kafka uses them: independent blocks, no content checksum when writing.
  * https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md, KIP-57, Java's `Lz4BlockOutputStream`.
  */
-import type { Allocate } from "../record/buffer-pool.ts";
+import type { Allocate } from "./allocate.ts";
 import { compressBlock, compressBound, decompressBlock } from "./lz4-block.ts";
 import { xxhash32 } from "./xxhash32.ts";
 

@@ -3,7 +3,7 @@
  * with an int32 length; librdkafka writes one bare block. Both are read.
  * https://github.com/google/snappy/blob/main/format_description.txt
  */
-import type { Allocate } from "../record/buffer-pool.ts";
+import type { Allocate } from "./allocate.ts";
 import { copyMatch, endOfMatch } from "./lz4-block.ts";
 
 const magic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0]);

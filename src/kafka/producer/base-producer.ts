@@ -1,6 +1,5 @@
 /** What the plain and the transactional producer share: topics, records into batches, batches to brokers, settling. */
 import { backoff } from "../../backoff.ts";
-import type { ProducerConfig } from "../../config/types.ts";
 import { LogagentError, messageOf } from "../../errors.ts";
 import type { Lines } from "../../lines.ts";
 import type { Log } from "../../observe/log.ts";
@@ -8,6 +7,7 @@ import { type Clock, type Random, sleep } from "../../runtime.ts";
 import type { KafkaClient, TopicMetadata } from "../cluster/client.ts";
 import { codes, errorInfo, KafkaError } from "../protocol/errors.ts";
 import { Accumulator } from "./accumulator.ts";
+import type { ProducerConfig } from "./config.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
 import type { RecordBatch } from "./producer-batch.ts";
 import { Sender, type SenderHooks } from "./sender.ts";

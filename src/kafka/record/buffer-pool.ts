@@ -2,9 +2,7 @@
  * Buffers for record batches, used again and again: a backlog that allocates a fresh megabyte per batch leaves the
  * garbage collector hundreds of megabytes behind.
  */
-
-/** Memory for exactly so many bytes, their content undefined. */
-export type Allocate = (bytes: number) => Buffer;
+import type { Allocate } from "../compression/allocate.ts";
 
 /** Larger pieces than this, bytes, are not held on to. */
 const largestScratch = 8 << 20;
