@@ -8,6 +8,7 @@ export const debts: readonly string[] = [
   "src/kafka/protocol/produce.ts → src/kafka/producer/producer-batch.ts",
   "src/tail/discovery/network-files.ts → src/tail/files/network-source.ts",
   "src/tail/files/decisions.ts → src/tail/rotation/context.ts",
+  "src/tail/files/decisions.ts → src/tail/rotation/evidence.ts",
   "src/tail/files/decisions.ts → src/tail/rotation/find-copy.ts",
   "src/tail/files/unreachable-mounts.ts → src/tail/rotation/context.ts",
   "src/tail/identity/fingerprint.ts → src/tail/files/pending.ts",
