@@ -117,7 +117,8 @@ beforeAll(async () => {
   await client.send(node, heartbeat(member));
   await describeGroup(client, group);
   await client.send(node, leaveGroup(member));
-  await deleteGroup(client, group);
+  // An older form of the request has done it already.
+  await deleteGroup(client, group).catch(() => {});
   const options = { transactionalId: group, group: `${group}.offsets`, timeoutMs: 15_000 };
   const coordinator = createTransactionCoordinator(options, {
     client,

@@ -122,9 +122,9 @@ test("a transaction on a broker that is too old ends with the reason, not with r
   const id = uniqueTopic("id");
   const coordinator = createTransactionCoordinator({ transactionalId: id, group: id, timeoutMs: 15_000 }, environment);
   const identity = await coordinator.init();
-  await expect(coordinator.addPartitions(identity, [{ topic: "any", partition: 0 }])).rejects.toThrow(
-    /AddPartitionsToTxn versions \d to 1 and is too old: Kafka 2\.8 or later/,
-  );
+  const topic = await at.kafka.createTopic(uniqueTopic("old"), 1);
+  // That has a form for it; what says which checkpoint is true has none.
+  await coordinator.addPartitions(identity, [{ topic, partition: 0 }]);
   await expect(coordinator.stableOffsets(1_000)).rejects.toThrow(/OffsetFetch versions \d to 5.*Kafka 2\.5 or later/);
   await client.close();
 });

@@ -2,6 +2,7 @@
 
 import { connectionFlags } from "../../config/flags.ts";
 import { checkTopicName } from "../../config/topic-name.ts";
+import { LogagentError } from "../../errors.ts";
 import type { KafkaClient, TopicMetadata } from "../../kafka/cluster/client.ts";
 import { outputFlag, render } from "../../output/data.ts";
 import { formatFacts, formatTable, humanBytes } from "../../output/table.ts";
@@ -42,7 +43,12 @@ export default defineCommand({
       const { topics, brokers } = await client.metadata(words);
       const found = topics.filter(({ errorCode }) => errorCode === 0);
       const nodes = brokers.map(({ nodeId }) => nodeId);
-      const shown = await Promise.all(found.map((topic) => describe(client, nodes, topic, flags)));
+      let lacking = 0;
+      const lacks = (topic: string, error: LogagentError) => {
+        complain(`describing the configuration of topic "${topic}": ${error.message}`);
+        lacking = error.exitCode;
+      };
+      const shown = await Promise.all(found.map((topic) => describe(client, nodes, topic, flags, lacks)));
       process.stdout.write(
         await render(flags.output, {
           value: shown,
@@ -56,7 +62,7 @@ export default defineCommand({
           `describing topic "${name}": ${kafkaFailure(errorCode)}; \`logagent topics list\` shows what there is`,
         );
       }
-      return missing.length === 0 ? 0 : Math.max(...missing.map(({ errorCode }) => kafkaExitCode(errorCode)));
+      return missing.length === 0 ? lacking : Math.max(...missing.map(({ errorCode }) => kafkaExitCode(errorCode)));
     });
   },
 });
@@ -64,7 +70,14 @@ export default defineCommand({
 type Asked = { allConfigs: boolean; underReplicated: boolean; offline: boolean };
 type Description = Awaited<ReturnType<typeof describe>>;
 
-async function describe(client: KafkaClient, nodes: readonly number[], topic: TopicMetadata, flags: Asked) {
+/** `lacks` is told where the broker offers no configuration: the rest is shown. */
+async function describe(
+  client: KafkaClient,
+  nodes: readonly number[],
+  topic: TopicMetadata,
+  flags: Asked,
+  lacks: (topic: string, error: LogagentError) => void,
+) {
   const [{ describeTopicConfigs }, { replicaSizes }, { listOffsets }] = await Promise.all([
     import("../../kafka/admin/configs.ts"),
     import("../../kafka/admin/log-dirs.ts"),
@@ -77,7 +90,11 @@ async function describe(client: KafkaClient, nodes: readonly number[], topic: To
     offsets("start"),
     offsets("end"),
     replicaSizes(client, nodes, [{ name: topic.name, partitions: topic.partitions.map(({ partition }) => partition) }]),
-    describeTopicConfigs(client, topic.name),
+    describeTopicConfigs(client, topic.name).catch((error) => {
+      if (!(error instanceof LogagentError) || error.code !== "BROKER_REFUSED") throw error;
+      lacks(topic.name, error);
+      return [];
+    }),
   ]);
   const at = (list: typeof starts, partition: number) =>
     list.find((item) => item.partition === partition)?.offset ?? null;

@@ -2,6 +2,7 @@
 
 import type { KafkaClient } from "../cluster/client.ts";
 import { throwOnError } from "../protocol/errors.ts";
+import type { ApiRequest } from "../protocol/request.ts";
 import { theOne } from "../protocol/wire.ts";
 import type { TopicResult } from "./topics.ts";
 
@@ -27,12 +28,23 @@ export interface ConfigChange {
   value: string | null;
 }
 
-/** DescribeConfigs v2 of one topic. Throws KafkaError. */
+/** DescribeConfigs of one topic. Throws KafkaError. */
 export async function describeTopicConfigs(client: KafkaClient, topic: string): Promise<ConfigEntry[]> {
-  const result = await client.send("any", {
+  const result = await client.send("any", describeRequest(topic));
+  throwOnError(result.errorCode, `describing the configuration of topic "${topic}"`, result.message);
+  return result.entries;
+}
+
+/** Version 2, or 1, whose fields are the same. */
+function describeRequest(
+  topic: string,
+): ApiRequest<{ errorCode: number; message: string | null; entries: ConfigEntry[] }> {
+  const request: ReturnType<typeof describeRequest> = {
     name: "DescribeConfigs",
     key: 32,
     version: 2,
+    older: (latest) => (latest < 1 ? null : { ...request, version: latest }),
+    since: "1.1",
     body: (w) =>
       w
         .array([topic], (name) =>
@@ -62,9 +74,8 @@ export async function describeTopicConfigs(client: KafkaClient, topic: string): 
       });
       return theOne(found);
     },
-  });
-  throwOnError(result.errorCode, `describing the configuration of topic "${topic}"`, result.message);
-  return result.entries;
+  };
+  return request;
 }
 
 /** IncrementalAlterConfigs v0: what is not named stays as it is, unlike AlterConfigs. */

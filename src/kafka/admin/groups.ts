@@ -34,16 +34,16 @@ export interface CommittedOffset extends TopicPartition {
   metadata: string | null;
 }
 
-/** ListGroups v4, asked of every broker. Sorted by name. */
+/** ListGroups v4, or of older brokers 0 to 3, which do not say the state (then ""), asked of every broker. Sorted by name. */
 export async function listGroups(client: KafkaClient): Promise<ListedGroup[]> {
   const { brokers } = await client.metadata([]);
-  const answers = await Promise.all(brokers.map(({ nodeId }) => client.send(nodeId, listGroupsRequest)));
+  const answers = await Promise.all(brokers.map(({ nodeId }) => client.send(nodeId, listGroupsRequest())));
   for (const { errorCode } of answers) throwOnError(errorCode, "listing groups");
   const byName = new Map(answers.flatMap(({ groups }) => groups).map((group) => [group.group, group]));
   return [...byName.values()].sort((a, b) => (a.group < b.group ? -1 : 1));
 }
 
-/** DescribeGroups v4; groups of the newer protocol (KIP-848) by ConsumerGroupDescribe v0. Throws KafkaError. */
+/** DescribeGroups v4 or older; groups of the newer protocol (KIP-848) by ConsumerGroupDescribe v0. Throws KafkaError. */
 export async function describeGroup(client: KafkaClient, group: string): Promise<GroupDescription> {
   const classic = await atCoordinator(
     client,
@@ -67,7 +67,7 @@ export async function describeGroup(client: KafkaClient, group: string): Promise
   }
 }
 
-/** OffsetFetch v5 of everything the group has committed. */
+/** OffsetFetch v5, or of older brokers 2 to 4, of everything the group has committed. */
 export async function committedOffsets(client: KafkaClient, group: string): Promise<CommittedOffset[]> {
   const answer = await atCoordinator(
     client,
@@ -94,12 +94,13 @@ export async function commitOffsets(
   });
 }
 
-/** DeleteGroups v1. Throws KafkaError. */
+/** DeleteGroups v1, or 0, whose fields are the same. Throws KafkaError. */
 export async function deleteGroup(client: KafkaClient, group: string): Promise<void> {
   const request: ApiRequest<number> = {
     name: "DeleteGroups",
     key: 42,
     version: 1,
+    older: (latest) => ({ ...request, version: latest }),
     body: (w) => w.array([group], (name) => w.string(name)),
     parse(r) {
       r.int32();
@@ -109,33 +110,44 @@ export async function deleteGroup(client: KafkaClient, group: string): Promise<v
   await atCoordinator(client, group, `deleting group "${group}"`, request, (code) => code);
 }
 
-const listGroupsRequest: ApiRequest<{ errorCode: number; groups: ListedGroup[] }> = {
-  name: "ListGroups",
-  key: 16,
-  version: 4,
-  since: "2.6",
-  flexible: true,
-  body: (w) => w.compactArray([], () => {}).noTags(),
-  parse(r) {
-    const errorCode = errorAfterThrottle(r);
-    const groups = r.compactArray(() => {
-      const group = { group: r.compactString(), protocolType: r.compactString(), state: r.compactString() };
-      r.skipTags();
-      return group;
-    });
-    return { errorCode, groups };
-  },
-};
+function listGroupsRequest(version = 4): ApiRequest<{ errorCode: number; groups: ListedGroup[] }> {
+  const flexible = version >= 3;
+  return {
+    name: "ListGroups",
+    key: 16,
+    version,
+    flexible,
+    older: listGroupsRequest,
+    body(w) {
+      if (version >= 4) w.compactArray([], () => {});
+      if (flexible) w.noTags();
+    },
+    parse(r) {
+      const errorCode = version >= 1 ? errorAfterThrottle(r) : r.int16();
+      const string = () => (flexible ? r.compactString() : r.string());
+      const group = () => {
+        const listed = { group: string(), protocolType: string(), state: version >= 4 ? string() : "" };
+        if (flexible) r.skipTags();
+        return listed;
+      };
+      return { errorCode, groups: flexible ? r.compactArray(group) : r.array(group) };
+    },
+  };
+}
 
-function describeRequest(group: string): ApiRequest<GroupDescription & { errorCode: number }> {
+/** Version 4, or of older brokers 0 to 3. */
+function describeRequest(group: string, version = 4): ApiRequest<GroupDescription & { errorCode: number }> {
   return {
     name: "DescribeGroups",
     key: 15,
-    version: 4,
-    since: "2.4",
-    body: (w) => w.array([group], (name) => w.string(name)).boolean(false),
+    version,
+    older: (latest) => describeRequest(group, latest),
+    body(w) {
+      w.array([group], (name) => w.string(name));
+      if (version >= 3) w.boolean(false);
+    },
     parse(r) {
-      r.int32();
+      if (version >= 1) r.int32();
       const found = r.array(() => {
         const errorCode = r.int16();
         const name = r.string();
@@ -144,13 +156,13 @@ function describeRequest(group: string): ApiRequest<GroupDescription & { errorCo
         const protocol = r.string();
         const members = r.array((): GroupMember => {
           const memberId = r.string();
-          r.nullableString();
+          if (version >= 4) r.nullableString();
           const clientId = r.string();
           const host = r.string();
           r.nullableBytes();
           return { memberId, clientId, host, partitions: decodeAssignment(r.nullableBytes()) };
         });
-        r.int32();
+        if (version >= 3) r.int32();
         return { errorCode, group: name, state, protocol, coordinator: -1, members };
       });
       return theOne(found);
@@ -216,20 +228,23 @@ function describe848Request(group: string): ApiRequest<GroupDescription & { erro
 
 function offsetFetchAll(
   group: string,
+  version = 5,
 ): ApiRequest<{ errorCode: number; offsets: (CommittedOffset & { errorCode: number })[] }> {
   return {
     name: "OffsetFetch",
     key: 9,
-    version: 5,
+    version,
+    older: (latest) => (latest < 2 ? null : offsetFetchAll(group, latest)),
+    since: "0.11",
     body: (w) => w.string(group).array(null, () => {}),
     parse(r) {
-      r.int32();
+      if (version >= 3) r.int32();
       const offsets = r.array(() => {
         const topic = r.string();
         return r.array(() => {
           const partition = r.int32();
           const offset = r.number64();
-          r.int32();
+          if (version >= 5) r.int32();
           return { topic, partition, offset, metadata: r.nullableString(), errorCode: r.int16() };
         });
       });

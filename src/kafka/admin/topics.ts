@@ -54,17 +54,18 @@ export function createTopics(
   return client.send("controller", request);
 }
 
-/** CreatePartitions v1. `count` is the new total. */
+/** CreatePartitions v1, or 0, whose fields are the same. `count` is the new total. */
 export function createPartitions(
   client: KafkaClient,
   topics: readonly { topic: string; count: number }[],
   options: Options = {},
 ): Promise<TopicResult[]> {
   const { validateOnly = false, timeout = 30_000 } = options;
-  return client.send("controller", {
+  const request: ApiRequest<TopicResult[]> = {
     name: "CreatePartitions",
     key: 37,
     version: 1,
+    older: (latest) => ({ ...request, version: latest }),
     body(w) {
       w.array(topics, ({ topic, count }) =>
         w
@@ -75,23 +76,28 @@ export function createPartitions(
       w.int32(timeout).boolean(validateOnly);
     },
     parse: resultsWithMessage,
-  });
+  };
+  return client.send("controller", request);
 }
 
-/** DeleteTopics v3. */
+/** DeleteTopics v3, or of older brokers 0 to 2. */
 export function deleteTopics(client: KafkaClient, topics: readonly string[], timeout = 30_000): Promise<TopicResult[]> {
   const request: ApiRequest<TopicResult[]> = {
     name: "DeleteTopics",
     key: 20,
     version: 3,
+    older: (latest) => ({ ...request, version: latest, parse: latest === 0 ? results : request.parse }),
     body: (w) => w.array(topics, (topic) => w.string(topic)).int32(timeout),
     parse(r) {
       r.int32();
-      return r.array(() => ({ topic: r.string(), errorCode: r.int16(), message: null }));
+      return results(r);
     },
   };
   return client.send("controller", request);
 }
+
+const results = (r: Reader): TopicResult[] =>
+  r.array(() => ({ topic: r.string(), errorCode: r.int16(), message: null }));
 
 /**
  * Creates the topic unless it exists, and returns when every partition has a leader. Another creator at the same time is

@@ -140,19 +140,26 @@ function unreachable(failures: ConnectionError[]): LogagentError {
   return new LogagentError(telling?.code ?? "BROKER_UNAVAILABLE", `connecting to Kafka failed: ${said}`, telling);
 }
 
-/** FindCoordinator version 2. Throws KafkaError. */
+/** FindCoordinator, versions 1 (Kafka 0.11) and 2, and 0, which knows only groups. Throws KafkaError. */
 function findCoordinator(
   kind: "group" | "transaction",
   key: string,
+  version = 2,
 ): ApiRequest<{ nodeId: number; host: string; port: number }> {
   return {
     name: "FindCoordinator",
     key: 10,
-    version: 2,
-    body: (writer) => writer.string(key).int8(kind === "group" ? 0 : 1),
+    version,
+    older: (latest) => (latest < 1 && kind !== "group" ? null : findCoordinator(kind, key, latest)),
+    since: "0.11",
+    body(writer) {
+      writer.string(key);
+      if (version >= 1) writer.int8(kind === "group" ? 0 : 1);
+    },
     parse(reader) {
-      const code = errorAfterThrottle(reader);
-      throwOnError(code, `finding the coordinator of ${kind} "${key}"`, reader.nullableString());
+      const code = version >= 1 ? errorAfterThrottle(reader) : reader.int16();
+      const detail = version >= 1 ? reader.nullableString() : null;
+      throwOnError(code, `finding the coordinator of ${kind} "${key}"`, detail);
       return readBroker(reader, () => reader.string());
     },
   };

@@ -5,7 +5,7 @@
  */
 import { LogagentError, messageOf } from "../../errors.ts";
 import type { Log } from "../../observe/log.ts";
-import { type ApiVersions, apiVersions, notSpoken } from "../protocol/api-versions.ts";
+import { type ApiVersions, apiVersions, notOffered, notSpoken } from "../protocol/api-versions.ts";
 import { KafkaError } from "../protocol/errors.ts";
 import { limits } from "../protocol/limits.ts";
 import type { ApiRequest } from "../protocol/request.ts";
@@ -155,6 +155,9 @@ export class Connection {
   request<T>(request: ApiRequest<T>): Promise<T> {
     if (this.closed) return Promise.reject(this.closed);
     const range = this.versions[request.key];
+    if (!range && request.key !== apiVersions.key) {
+      return Promise.reject(this.error("BROKER_REFUSED", notOffered(request)));
+    }
     if (range && (request.version < range.minVersion || request.version > range.maxVersion)) {
       const older = request.version > range.maxVersion ? request.older?.(range.maxVersion) : null;
       if (older) return this.request({ ...request, ...older });

@@ -17,6 +17,11 @@ export function notSpoken({ name, version, since }: ApiRequest<unknown>, range: 
   return `${speaks} and is too old: ${since === undefined ? `version ${version}` : `Kafka ${since} or later`} is needed`;
 }
 
+/** For the user: an API that the broker does not list. Sent all the same it would hang up. */
+export function notOffered({ name }: ApiRequest<unknown>): string {
+  return `it does not offer ${name}`;
+}
+
 /** ApiVersions version 2, the last before the flexible header, which brokers refuse in another way. */
 export const apiVersions: ApiRequest<ApiVersions> = {
   name: "ApiVersions",

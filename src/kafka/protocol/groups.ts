@@ -110,19 +110,24 @@ export function heartbeat(membership: Membership): ApiRequest<number> {
   };
 }
 
-/** LeaveGroup v3; the answer is an error code. */
-export function leaveGroup(membership: Membership): ApiRequest<number> {
+/** LeaveGroup v3, or of older brokers 0 to 2, which know no static members; the answer is an error code. */
+export function leaveGroup(membership: Membership, version = 3): ApiRequest<number> {
   return {
     name: "LeaveGroup",
     key: 13,
-    version: 3,
+    version,
+    older: (latest) => (membership.instanceId === null ? leaveGroup(membership, latest) : null),
     since: "2.4",
     timeout: 5000,
     body(writer) {
       writer.string(membership.group);
+      if (version < 3) {
+        writer.string(membership.memberId);
+        return;
+      }
       writer.array([membership], (member) => writer.string(member.memberId).string(member.instanceId));
     },
-    parse: errorAfterThrottle,
+    parse: (reader) => (version >= 1 ? errorAfterThrottle(reader) : reader.int16()),
   };
 }
 

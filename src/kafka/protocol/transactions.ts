@@ -49,20 +49,28 @@ export function initProducerId(
   };
 }
 
-/** AddPartitionsToTxn v3: all partitions or none; the code is that of one the others were refused for. */
+/** AddPartitionsToTxn v3, or of older brokers 0 to 2: all partitions or none; the code is that of one the others were refused for. */
 export function addPartitionsToTxn(
   transactionalId: string,
   producer: ProducerIdentity,
   partitions: readonly TopicPartition[],
+  version = 3,
 ): ApiRequest<number> {
+  const flexible = version >= 3;
   return {
     name: "AddPartitionsToTxn",
     key: 24,
-    version: 3,
-    flexible: true,
-    since: "2.8",
+    version,
+    flexible,
+    older: (latest) => addPartitionsToTxn(transactionalId, producer, partitions, latest),
     body(w) {
-      transactionHeader(w, transactionalId, producer);
+      transactionHeader(w, transactionalId, producer, flexible);
+      if (!flexible) {
+        w.array(byTopic(partitions), ([topic, items]) =>
+          w.string(topic).array(items, (item) => w.int32(item.partition)),
+        );
+        return;
+      }
       w.compactArray(byTopic(partitions), ([topic, items]) =>
         w
           .compactString(topic)
@@ -73,47 +81,68 @@ export function addPartitionsToTxn(
     parse(r) {
       r.int32();
       let notAttempted = 0;
-      const code = firstError(r, () => {
-        r.compactString();
-        return firstError(r, () => {
-          r.int32();
-          const code = r.int16();
-          if (code !== codes.OPERATION_NOT_ATTEMPTED) return code;
-          notAttempted = code;
-          return 0;
-        });
-      });
+      const code = firstError(
+        r,
+        () => {
+          if (flexible) r.compactString();
+          else r.string();
+          const ofPartition = () => {
+            r.int32();
+            const code = r.int16();
+            if (code !== codes.OPERATION_NOT_ATTEMPTED) return code;
+            notAttempted = code;
+            return 0;
+          };
+          return firstError(r, ofPartition, flexible);
+        },
+        flexible,
+      );
       return code || notAttempted;
     },
   };
 }
 
-/** AddOffsetsToTxn v3: makes the group's offsets partition part of the transaction. */
+/** AddOffsetsToTxn v3, or of older brokers 0 to 2: makes the group's offsets partition part of the transaction. */
 export function addOffsetsToTxn(
   transactionalId: string,
   producer: ProducerIdentity,
   group: string,
+  version = 3,
 ): ApiRequest<number> {
+  const flexible = version >= 3;
   return {
     name: "AddOffsetsToTxn",
     key: 25,
-    version: 3,
-    flexible: true,
-    since: "2.8",
-    body: (w) => transactionHeader(w, transactionalId, producer).compactString(group).noTags(),
+    version,
+    flexible,
+    older: (latest) => addOffsetsToTxn(transactionalId, producer, group, latest),
+    body(w) {
+      transactionHeader(w, transactionalId, producer, flexible);
+      if (flexible) w.compactString(group).noTags();
+      else w.string(group);
+    },
     parse: errorAfterThrottle,
   };
 }
 
-/** EndTxn v3. */
-export function endTxn(transactionalId: string, producer: ProducerIdentity, commit: boolean): ApiRequest<number> {
+/** EndTxn v3, or of older brokers 0 to 2. */
+export function endTxn(
+  transactionalId: string,
+  producer: ProducerIdentity,
+  commit: boolean,
+  version = 3,
+): ApiRequest<number> {
+  const flexible = version >= 3;
   return {
     name: "EndTxn",
     key: 26,
-    version: 3,
-    flexible: true,
-    since: "2.8",
-    body: (w) => transactionHeader(w, transactionalId, producer).boolean(commit).noTags(),
+    version,
+    flexible,
+    older: (latest) => endTxn(transactionalId, producer, commit, latest),
+    body(w) {
+      transactionHeader(w, transactionalId, producer, flexible).boolean(commit);
+      if (flexible) w.noTags();
+    },
     parse: errorAfterThrottle,
   };
 }
@@ -206,18 +235,22 @@ export function offsetFetch(
   };
 }
 
-function transactionHeader(w: Writer, transactionalId: string, producer: ProducerIdentity): Writer {
-  return w.compactString(transactionalId).int64(producer.id).int16(producer.epoch);
+function transactionHeader(w: Writer, transactionalId: string, producer: ProducerIdentity, flexible: boolean): Writer {
+  if (flexible) w.compactString(transactionalId);
+  else w.string(transactionalId);
+  return w.int64(producer.id).int16(producer.epoch);
 }
 
-/** Reads a compact array of tagged structs; the first code that is not 0. */
-function firstError(r: Reader, read: () => number): number {
+/** Reads an array of structs, compact and tagged where the version is flexible; the first code that is not 0. */
+function firstError(r: Reader, read: () => number, flexible = true): number {
   let first = 0;
-  r.compactArray(() => {
+  const one = () => {
     const code = read();
-    r.skipTags();
+    if (flexible) r.skipTags();
     first ||= code;
-  });
+  };
+  if (flexible) r.compactArray(one);
+  else r.array(one);
   return first;
 }
 
