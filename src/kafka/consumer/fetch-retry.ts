@@ -3,6 +3,7 @@ import { backoff } from "../../backoff.ts";
 import type { Log } from "../../observe/log.ts";
 import type { ClusterMetadata, KafkaClient } from "../cluster/client.ts";
 import { isTransient } from "../cluster/leaders.ts";
+import { codes } from "../protocol/errors.ts";
 import { nameOf, type PartitionState } from "./partition-state.ts";
 
 const first = 50;
@@ -26,8 +27,9 @@ export class FetchRetry {
   private readonly timeout: number;
   private readonly log: Log;
   private readonly hooks: FetchRetryHooks;
-  private failures = 0;
-  private failingSince = 0;
+  /** Topics that the latest metadata do not have, and those of them that were told. */
+  private gone: ReadonlySet<string> = new Set();
+  private readonly told = new Set<string>();
   private refreshing = false;
 
   constructor(client: KafkaClient, timeout: number, log: Log, hooks: FetchRetryHooks) {
@@ -37,30 +39,52 @@ export class FetchRetry {
     this.hooks = hooks;
   }
 
-  /** A broker answered. */
+  /** A broker answered for these partitions; what it says of each comes to `read` or `waitForLeader`. */
   answered(states: readonly PartitionState[]): void {
-    if (this.failures > 0) this.log.info("brokers answer again", { partitions: nameOf(states) });
-    this.failures = 0;
+    const back = states.filter(({ unanswered }) => unanswered > 0);
+    for (const state of back) state.unanswered = 0;
+    if (back.length > 0) this.log.info("brokers answer again", { partitions: nameOf(back) });
   }
 
-  /** No answer came for these partitions. */
+  /** A broker did not answer for these partitions. */
   later(states: readonly PartitionState[], error: Error): void {
     const now = performance.now();
-    if (this.failures++ === 0) {
-      this.failingSince = now;
-      this.log.warn(`${error.message}; trying again`);
-    }
-    if (now - this.failingSince > this.timeout) this.hooks.fail(error);
-    else this.postpone(states, backoff(this.failures, Math.random, first, last));
+    const fresh = states.filter(({ unanswered }) => unanswered === 0);
+    for (const state of fresh) if (state.failures === 0) state.failingSince = now;
+    for (const state of states) state.unanswered++;
+    if (fresh.length > 0) this.log.warn(`${error.message}; trying again`, { partitions: nameOf(fresh) });
+    this.waitOrFail(states, Math.min(...states.map(({ unanswered }) => unanswered)), error);
   }
 
   /** One partition has no leader or another one: normal for a moment, so it is told only when it lasts. */
   waitForLeader(state: PartitionState, error: Error): void {
-    const now = performance.now();
-    if (state.failures++ === 0) state.failingSince = now;
-    if (state.failures === tellAfter) this.log.warn(`${error.message}; trying again`);
-    if (now - state.failingSince > this.timeout) this.hooks.fail(error);
-    else this.postpone([state], backoff(state.failures, Math.random, first, last));
+    if (state.failures++ === 0 && state.unanswered === 0) state.failingSince = performance.now();
+    if (state.failures >= tellAfter) this.tell(state, error);
+    this.waitOrFail([state], state.failures, error);
+  }
+
+  /** A partition is read, or read again. */
+  read(state: PartitionState): void {
+    if (state.failures >= tellAfter) this.log.info("the partition can be read again", { partition: nameOf([state]) });
+    state.failures = 0;
+    this.told.delete(state.topic);
+  }
+
+  /** Once for a partition; a topic that is gone once for all of its partitions. */
+  private tell(state: PartitionState, error: Error): void {
+    const { topic, failures } = state;
+    if (!this.gone.has(topic)) {
+      if (failures === tellAfter) this.log.warn(`${error.message}; trying again`);
+    } else if (!this.told.has(topic)) {
+      this.told.add(topic);
+      this.log.warn(`topic "${topic}" does not exist any more; it is read again when it is there again`);
+    }
+  }
+
+  private waitOrFail(states: readonly PartitionState[], failures: number, error: Error): void {
+    const longest = performance.now() - Math.min(...states.map(({ failingSince }) => failingSince));
+    if (longest > this.timeout) this.hooks.fail(error);
+    else this.postpone(states, backoff(failures, Math.random, first, last));
   }
 
   /** A broker answered without having waited for records: once may be, in a row it must not make a busy loop. */
@@ -82,7 +106,10 @@ export class FetchRetry {
     if (this.refreshing) return;
     this.refreshing = true;
     try {
-      this.hooks.refreshed(await this.client.metadata([...new Set(this.hooks.topics())]));
+      const metadata = await this.client.metadata([...new Set(this.hooks.topics())]);
+      const gone = metadata.topics.filter(({ errorCode }) => errorCode === codes.UNKNOWN_TOPIC_OR_PARTITION);
+      this.gone = new Set(gone.map(({ name }) => name));
+      this.hooks.refreshed(metadata);
     } catch (error) {
       if (!isTransient(error)) this.hooks.fail(error as Error);
     } finally {

@@ -48,6 +48,9 @@ export const fetchDefaults: FetchOptions = {
 /** Responses below this many bytes are not worth a buffer of the pool; a reader that gets them has caught up. */
 const smallResponse = 64 << 10;
 
+const leaderless = (state: PartitionState) =>
+  new LogagentError("BROKER_UNAVAILABLE", `${nameOf([state])} has no leader`);
+
 /** Neither records nor another node to ask nor trouble. */
 const isNothing = (part: FetchedPartition) =>
   part.errorCode === 0 && part.records.length === 0 && part.preferredReplica < 0;
@@ -130,8 +133,7 @@ export class Fetcher {
     for (const { readyAt } of this.states) if (readyAt > now) waitFor = Math.min(waitFor, readyAt - now);
     const byNode = Map.groupBy(ready, (state) => this.nodeOf(state));
     for (const [node, states] of byNode) {
-      if (node < 0)
-        this.retry.later(states, new LogagentError("BROKER_UNAVAILABLE", `${nameOf(states)} has no leader`));
+      if (node < 0) for (const state of states) this.retry.waitForLeader(state, leaderless(state));
       else if (!this.busy.has(node)) void this.fetch(node, states, byNode.size);
     }
     if (waitFor < Number.POSITIVE_INFINITY) this.pumpIn(waitFor);
@@ -199,7 +201,7 @@ export class Fetcher {
     for (const part of partitions) {
       const state = byName.get(`${part.topic}/${part.partition}`);
       if (!state || (part.topicId !== null && part.topicId !== state.topicId)) continue;
-      if (part.errorCode === 0) state.failures = 0;
+      if (part.errorCode === 0) this.retry.read(state);
       if (part.errorCode !== 0) await this.takeError(state, part);
       else if (part.preferredReplica >= 0) state.replica = part.preferredReplica;
       else if (part.records.length > 0) {

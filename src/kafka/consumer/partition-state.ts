@@ -19,13 +19,17 @@ export interface PartitionState extends Assignment {
   emptyAnswers: number;
   /** Answers in a row that came at once and without records. */
   hurried: number;
-  /** Errors in a row of this partition alone, and when the first one came. */
+  /** Errors in a row of this partition alone. */
   failures: number;
+  /** Requests in a row that its broker did not answer. */
+  unanswered: number;
+  /** When the first of either came (`performance.now()`). */
   failingSince: number;
 }
 
 export function newPartition(assignment: Assignment, topicId: string | null): PartitionState {
-  return { ...assignment, topicId, replica: -1, readyAt: 0, emptyAnswers: 0, hurried: 0, failures: 0, failingSince: 0 };
+  const trouble = { failures: 0, unanswered: 0, failingSince: 0 };
+  return { ...assignment, ...trouble, topicId, replica: -1, readyAt: 0, emptyAnswers: 0, hurried: 0 };
 }
 
 /** For messages: the first three. */
