@@ -91,7 +91,7 @@ async function main(): Promise<boolean> {
   const log = join(dir, "app.log");
   const system = systemLog();
   const topic = `logagent-demo-${Date.now().toString(36)}`;
-  mkdirSync(join(dir, "state"));
+  mkdirSync(join(dir, "state"), { mode: 0o700 });
   writeFileSync(log, "");
   const files = system ? [log, system] : [log];
   const words = [...files, "--topic", topic, "--create-topic", "3", "--key", "{path}", "--from", "beginning"];
