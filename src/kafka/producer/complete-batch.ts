@@ -6,10 +6,17 @@ import { lostStateCodes, mayHaveAppended, splittable } from "../protocol/produce
 import { type AppendTime, NO_TIMESTAMP } from "./append-time.ts";
 import type { ProducingBroker } from "./broker-connections.ts";
 import { clockRefused, describe, stateRefused } from "./events.ts";
+import { LastingTrouble } from "./lasting-trouble.ts";
 import type { MetadataRefresh } from "./metadata-refresh.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
 import type { RecordBatch } from "./producer-batch.ts";
 import type { Outcome, SinkEvent } from "./sink.ts";
+
+/** What mends codes that last. */
+const advice: Readonly<Record<number, string>> = {
+  [codes.NOT_ENOUGH_REPLICAS]: " (fewer replicas are in sync than min.insync.replicas asks for)",
+  [codes.NOT_ENOUGH_REPLICAS_AFTER_APPEND]: " (fewer replicas are in sync than min.insync.replicas asks for)",
+};
 
 export interface VerdictHooks {
   event(event: SinkEvent): void;
@@ -31,6 +38,7 @@ export class ProduceVerdict {
   private readonly clock: Clock;
   private readonly hooks: VerdictHooks;
   private readonly holdInvalid: boolean;
+  private readonly lasting: LastingTrouble;
 
   constructor(
     options: { transactionalId: string | null; holdInvalid: boolean },
@@ -45,6 +53,7 @@ export class ProduceVerdict {
     this.refresh = refresh;
     this.clock = clock;
     this.hooks = hooks;
+    this.lasting = new LastingTrouble(clock);
   }
 
   /** What the broker's answer for one partition means. */
@@ -86,8 +95,12 @@ export class ProduceVerdict {
       this.abort(queue, code, batch, result.message);
       return;
     }
-    if (!info.retriable) {
-      const error = new KafkaError(code, `producing to ${describe(batch)}`, result.message);
+    const error = new KafkaError(code, `producing to ${describe(batch)}`, result.message);
+    if (info.retriable) {
+      const seconds = this.lasting.met(batch.topic, code);
+      const message = `${error.message}, for ${seconds} s now${advice[code] ?? ""}; trying on`;
+      if (seconds !== null) this.hooks.event({ level: "warn", name: "produce-delayed", message, cause: error });
+    } else {
       const level = queue.failures === 0 ? "error" : "debug";
       this.hooks.event({ level, name: "produce-refused", message: `${error.message}; trying on`, cause: error });
     }
