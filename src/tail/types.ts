@@ -78,7 +78,7 @@ export interface Tailer {
   start(known: readonly FileState[], held?: ReadonlyMap<string, number>): Promise<void>;
   /**
    * The next chunk (at most about 1 MiB), fair between files, or null when nothing is due or readable now. Never throws
-   * for trouble with one file: that is an event and a later try. The arrays are valid until the next call.
+   * for trouble with one file: that is an event and a later try. The arrays are valid until the next call for any input.
    */
   next(): Lines | null;
   /**

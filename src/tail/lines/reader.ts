@@ -28,21 +28,20 @@ export class Reader {
   readonly #options: ReadOptions;
   readonly #report: Reading["report"];
   readonly #judgement: Pick<Judgement, "keepsRead">;
-  readonly #table = new LineTable();
-  #buffer: Buffer;
 
   constructor(options: ReadOptions, report: Reading["report"], judgement: Pick<Judgement, "keepsRead">) {
     this.#options = options;
     this.#judgement = judgement;
     this.#report = report;
-    this.#buffer = Buffer.alloc(0);
   }
 
   read(file: FollowedFile, source: Source, limits: ReadLimits): ReadResult {
-    if (this.#buffer.length === 0) this.#buffer = Buffer.allocUnsafeSlow(chunkBytes + markerBytes);
-    for (;;) {
-      const result = this.#once(file, source, limits);
-      if (result !== "more") return result;
+    // A line that goes on behind what was scanned needs more than a chunk.
+    const begun = Math.max(0, Math.min(file.scanned - file.read, this.#options.maxLineBytes));
+    for (let size = chunkBytes + markerBytes + begun; ; ) {
+      const result = this.#once(file, source, limits, memory(size));
+      if (typeof result !== "number") return result;
+      size = result;
     }
   }
 
@@ -74,11 +73,11 @@ export class Reader {
     return "ready";
   }
 
-  #once(file: FollowedFile, source: Source, limits: ReadLimits): ReadResult | "more" {
+  /** A number: so many bytes are needed at once. */
+  #once(file: FollowedFile, source: Source, limits: ReadLimits, { buffer, table }: Memory): ReadResult | number {
     const { maxLineBytes, multiline } = this.#options;
     file.openGroup = false;
     file.exhausted = false;
-    const buffer = this.#buffer;
     const data = file.tailLength;
     const room = Math.min(buffer.length, data + Math.max(0, file.limit - file.read));
     const n = source.read(buffer, 0, room, file.read - data);
@@ -87,12 +86,11 @@ export class Reader {
     const full = n === buffer.length;
     const length = n - data;
     const ended = n < room || file.read + length >= file.limit;
-    if (file.headOpen && length > 0) this.#growHead(file, n);
+    if (file.headOpen && length > 0) growHead(file, buffer, n);
     if (length === 0) return "end";
     // Entered in the middle, its encoding is known from `prepare`.
     file.encoding ??= detectEncoding(this.#options.encoding, buffer.subarray(0, n)) ?? (file.final ? "utf-8" : null);
     if (file.encoding === null) return "end";
-    const table = this.#table;
     const reading = { file, source, options: this.#options, report: this.#report, buffer, data, n, table };
     if (buffer[data] === 0 && length >= 4096 && nulRun(buffer, data, n) === length) return passHole(reading, length);
 
@@ -105,8 +103,7 @@ export class Reader {
     if (table.count === 0 || (multiline && atEnd === false && table.count < limit)) {
       if (table.count === 0 && rest > maxLineBytes) return takeLongLine(reading);
       if (table.count === 0 && full) {
-        this.#grow(Math.min(2 * buffer.length, maxLineBytes + 2 + markerBytes + chunkBytes));
-        return "more";
+        return Math.min(2 * buffer.length, maxLineBytes + 2 + markerBytes + chunkBytes);
       }
     }
     if (atEnd && file.final && rest > 0 && table.count < limit) {
@@ -136,8 +133,7 @@ export class Reader {
           return "end";
         }
         if (full && buffer.length < multiline.maxBytes + chunkBytes) {
-          this.#grow(2 * buffer.length);
-          return "more";
+          return 2 * buffer.length;
         }
         groupLines(buffer, table, multiline, false, file.encoding);
       }
@@ -147,14 +143,25 @@ export class Reader {
     file.exhausted = atEnd && !long && !multiline;
     return makeChunk(reading, behind, grouped);
   }
+}
 
-  #growHead(file: FollowedFile, n: number): void {
-    const from = file.read - file.tailLength;
-    const end = n - trailingNuls(this.#buffer, 0, n);
-    if (end > 0) file.growHead(this.#buffer.subarray(0, end), from);
-  }
+interface Memory {
+  buffer: Buffer;
+  table: LineTable;
+}
 
-  #grow(length: number): void {
-    if (length > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(length);
-  }
+/** What is read into, by all inputs: a chunk is taken over before the next one is read, whoever reads it. */
+let shared: Memory | null = null;
+
+/** `size`: bytes of the buffer. One for a long line is kept, for where one is long others are. */
+function memory(size: number): Memory {
+  shared ??= { buffer: Buffer.allocUnsafeSlow(size), table: new LineTable() };
+  if (size > shared.buffer.length) shared.buffer = Buffer.allocUnsafeSlow(Math.max(size, 2 * shared.buffer.length));
+  return { buffer: shared.buffer.subarray(0, size), table: shared.table };
+}
+
+function growHead(file: FollowedFile, buffer: Buffer, n: number): void {
+  const from = file.read - file.tailLength;
+  const end = n - trailingNuls(buffer, 0, n);
+  if (end > 0) file.growHead(buffer.subarray(0, end), from);
 }
