@@ -24,12 +24,15 @@ export class JsonLines {
     }
     const bytes = Buffer.from(lines.bytes.buffer, lines.bytes.byteOffset, lines.bytes.byteLength);
     const place = `"path":${JSON.stringify(path)},"host":${JSON.stringify(this.host)}`;
+    // Mostly all of them are, and one look tells; no buffer per line, which would be garbage for long.
+    const allUtf8 = count > 0 && isUtf8(bytes.subarray(lines.starts[0], lines.ends[count - 1]));
     let length = 0;
     for (let i = 0; i < count; i++) {
-      const value = bytes.subarray(lines.starts[i], lines.ends[i]);
-      const line = isUtf8(value)
-        ? `"line":${JSON.stringify(value.toString())}`
-        : `"line_base64":"${value.toString("base64")}"`;
+      const [from, to] = [lines.starts[i] as number, lines.ends[i] as number];
+      const line =
+        allUtf8 || isUtf8(bytes.subarray(from, to))
+          ? `"line":${JSON.stringify(bytes.toString("utf8", from, to))}`
+          : `"line_base64":"${bytes.toString("base64", from, to)}"`;
       const text = `{${line},${place},"offset":${offsetOf(lines, i)}}`;
       this.reserve(length, text.length * 3);
       this.starts[i] = length;

@@ -40,7 +40,7 @@ export function decodeTable(bytes: Buffer, table: LineTable, encoding: Encoding 
   if (out.length < most) out = Buffer.allocUnsafeSlow(most);
   let at = 0;
   for (let i = 0; i < table.count; i++) {
-    const text = decode(bytes.subarray(table.starts[i]!, table.ends[i]!), encoding);
+    const text = decode(bytes, table.starts[i]!, table.ends[i]!, encoding);
     table.starts[i] = at;
     at += out.write(text, at, "utf8");
     table.ends[i] = at;
@@ -48,11 +48,12 @@ export function decodeTable(bytes: Buffer, table: LineTable, encoding: Encoding 
   return out;
 }
 
-function decode(bytes: Buffer, encoding: Encoding | null): string {
-  if (encoding === "latin1") return bytes.toString("latin1");
-  if (encoding === "utf-16le") return bytes.toString("utf16le");
-  if (encoding !== "utf-16be") return bytes.toString("utf8");
-  return Buffer.from(bytes.subarray(0, bytes.length & ~1))
+/** No buffer per line: millions of them would be garbage for long. */
+function decode(bytes: Buffer, from: number, to: number, encoding: Encoding | null): string {
+  if (encoding === "latin1") return bytes.toString("latin1", from, to);
+  if (encoding === "utf-16le") return bytes.toString("utf16le", from, to);
+  if (encoding !== "utf-16be") return bytes.toString("utf8", from, to);
+  return Buffer.from(bytes.subarray(from, to - ((to - from) % 2)))
     .swap16()
     .toString("utf16le");
 }
