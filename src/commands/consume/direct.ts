@@ -1,10 +1,12 @@
 /** Reading without a group: explicit partitions from resolved offsets on. */
 import type { KafkaClient } from "../../kafka/cluster/client.ts";
-import { listOffsets } from "../../kafka/cluster/list-offsets.ts";
-import { Fetcher, type FetchOptions } from "../../kafka/consumer/fetcher.ts";
+import { isTransient } from "../../kafka/cluster/leaders.ts";
+import { listOffsets, type TopicPartition } from "../../kafka/cluster/list-offsets.ts";
+import { Fetcher, type FetchOptions, nameOf } from "../../kafka/consumer/fetcher.ts";
 import { type OffsetRange, resolveOffsets } from "../../kafka/consumer/offset-range.ts";
 import { RecordBlock, RecordSetReader } from "../../kafka/record/record-set-reader.ts";
 import type { Log } from "../../observe/log.ts";
+import { assignPending } from "./pending.ts";
 import type { Printer } from "./printer.ts";
 import { discoveryDefault, findTopics, partitionsOf, type TopicSelection } from "./topics.ts";
 
@@ -32,14 +34,21 @@ export async function consumeDirect(
   const { isolation } = options.fetch;
   const topics = await findTopics(client, options.selection);
   const partitions = partitionsOf(topics, options.partitions);
-  const resolved = await resolveOffsets(
-    client,
-    partitions,
-    options.range,
-    isolation,
-    options.exitAtEnd,
-    options.timeout,
-  );
+  let pending = partitions;
+  const unknown = new Map<string, Error>();
+  const resolve = async () => {
+    const { range, exitAtEnd, timeout } = options;
+    unknown.clear();
+    const all = await resolveOffsets(client, pending, range, isolation, exitAtEnd, timeout, unknown);
+    const refused = [...unknown.values()].find((error) => !isTransient(error));
+    if (refused) throw refused;
+    const isKnown = (item: TopicPartition) => !unknown.has(nameOf([item]));
+    pending = pending.filter((item) => !isKnown(item));
+    return all.filter(isKnown);
+  };
+  const resolved = await resolve();
+  const [unknownWhy] = unknown.values();
+  if (resolved.length === 0 && unknownWhy) throw unknownWhy;
   warnAboutMissing(options.range, resolved, log);
   const follows = resolved.some(({ end }) => end === Number.POSITIVE_INFINITY);
   const fetcher = new Fetcher(
@@ -54,7 +63,8 @@ export async function consumeDirect(
   const discover = async () => {
     try {
       const found = partitionsOf(await findTopics(client, options.selection), options.partitions);
-      const fresh = found.filter(({ topic, partition }) => !fetcher.has(topic, partition));
+      const isPending = (item: TopicPartition) => pending.some((other) => nameOf([other]) === nameOf([item]));
+      const fresh = found.filter((item) => !fetcher.has(item.topic, item.partition) && !isPending(item));
       if (fresh.length === 0) return;
       // What appeared while following is new as a whole.
       const starts = await listOffsets(client, fresh, "start", isolation, options.timeout);
@@ -66,8 +76,15 @@ export async function consumeDirect(
     }
   };
 
+  const done = new AbortController();
+  let failure: Promise<Error | null> = Promise.resolve(null);
   try {
     if (!signal.aborted) fetcher.assign(resolved);
+    if (unknownWhy) {
+      const timeout = follows ? Number.POSITIVE_INFINITY : options.timeout;
+      const wanted = { partitions: [...pending], reason: unknownWhy.message, resolve, timeout };
+      failure = assignPending(fetcher, wanted, AbortSignal.any([signal, done.signal]), log);
+    }
     const block = new RecordBlock();
     for (let fetched = await fetcher.next(); fetched && !printer.done; fetched = await fetcher.next()) {
       const reader = new RecordSetReader(fetched.records, fetched, block);
@@ -79,7 +96,11 @@ export async function consumeDirect(
       fetched.release();
       await printer.breathe(!fetcher.hasNext);
     }
+    done.abort();
+    const failed = await failure;
+    if (failed && !printer.done) throw failed;
   } finally {
+    done.abort();
     if (discovery) clearInterval(discovery);
     signal.removeEventListener("abort", stop);
     fetcher.close();

@@ -32,9 +32,9 @@ export async function groupLag(
     ),
   );
   const items = [...all.values()].filter((item) => alive.has(id(item)));
-  const ends = new Map(
-    (await listOffsets(client, items, "end", "read-uncommitted", 10_000)).map((item) => [id(item), item.offset]),
-  );
+  const unknown = new Map<string, Error>();
+  const listed = await listOffsets(client, items, "end", "read-uncommitted", 10_000, unknown);
+  const ends = new Map(listed.filter((item) => !unknown.has(id(item))).map((item) => [id(item), item.offset]));
   return [...all.values()]
     .sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
     .map((item) => {

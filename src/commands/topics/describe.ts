@@ -85,7 +85,8 @@ async function describe(
   ]);
   const withLeader = topic.partitions.filter(({ leader }) => leader >= 0);
   const items = withLeader.map(({ partition }) => ({ topic: topic.name, partition }));
-  const offsets = (query: "start" | "end") => listOffsets(client, items, query, "read-uncommitted", 10_000);
+  const unknown = new Map<string, Error>();
+  const offsets = (query: "start" | "end") => listOffsets(client, items, query, "read-uncommitted", 10_000, unknown);
   const [starts, ends, sizes, configs] = await Promise.all([
     offsets("start"),
     offsets("end"),
@@ -97,7 +98,9 @@ async function describe(
     }),
   ]);
   const at = (list: typeof starts, partition: number) =>
-    list.find((item) => item.partition === partition)?.offset ?? null;
+    unknown.has(`${topic.name}/${partition}`)
+      ? null
+      : (list.find((item) => item.partition === partition)?.offset ?? null);
   const partitions = [...topic.partitions]
     .sort((a, b) => a.partition - b.partition)
     .filter((partition) => !hasProblem.asked(flags) || hasProblem.matches(flags, partition))

@@ -1,7 +1,8 @@
 /** `logagent topics offsets TOPIC…` */
 import { connectionFlags } from "../../config/flags.ts";
 import { checkTopicName } from "../../config/topic-name.ts";
-import { LogagentError } from "../../errors.ts";
+import { exitCodeOf, LogagentError } from "../../errors.ts";
+import { KafkaError } from "../../kafka/protocol/errors.ts";
 import { outputFlag, render } from "../../output/data.ts";
 import { formatTable } from "../../output/table.ts";
 import { complain } from "../complain.ts";
@@ -39,15 +40,19 @@ export default defineCommand({
       const partitions = topics.flatMap(({ name, partitions }) =>
         partitions.map(({ partition }) => ({ topic: name, partition })).sort((a, b) => a.partition - b.partition),
       );
-      const resolved = await resolveOffsets(client, partitions, range, flags.isolation, true, 10_000);
-      const rows = resolved.map(({ topic, partition, offset, logStart, logEnd }) => ({
-        topic,
-        partition,
-        startOffset: logStart,
-        endOffset: logEnd,
-        messages: logEnd - logStart,
-        ...(flags.at === undefined ? {} : { offset }),
-      }));
+      const unknown = new Map<string, Error>();
+      const resolved = await resolveOffsets(client, partitions, range, flags.isolation, true, 10_000, unknown);
+      const rows = resolved.map(({ topic, partition, offset, logStart, logEnd }) => {
+        const known = !unknown.has(`${topic}/${partition}`);
+        return {
+          topic,
+          partition,
+          startOffset: known ? logStart : null,
+          endOffset: known ? logEnd : null,
+          messages: known ? logEnd - logStart : null,
+          ...(flags.at === undefined ? {} : { offset: known ? offset : null }),
+        };
+      });
       const headers = ["TOPIC", "PARTITION", "START", "END", "MESSAGES", ...(flags.at === undefined ? [] : ["OFFSET"])];
       process.stdout.write(
         await render(flags.output, {
@@ -62,7 +67,16 @@ export default defineCommand({
       );
       const missing = topics.filter(({ errorCode }) => errorCode !== 0);
       for (const { name, errorCode } of missing) complain(`topic "${name}": ${kafkaFailure(errorCode)}`);
-      return missing.length === 0 ? 0 : Math.max(...missing.map(({ errorCode }) => kafkaExitCode(errorCode)));
+      for (const error of unknown.values()) complain(error.message);
+      const failed = [
+        ...missing.map(({ errorCode }) => kafkaExitCode(errorCode)),
+        ...[...unknown.values()].map(exitCode),
+      ];
+      return Math.max(0, ...failed);
     });
   },
 });
+
+function exitCode(error: Error): number {
+  return error instanceof KafkaError ? kafkaExitCode(error.code) : exitCodeOf(error);
+}

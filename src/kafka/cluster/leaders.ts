@@ -5,6 +5,9 @@ import { sleep, systemClock } from "../../runtime.ts";
 import { KafkaError } from "../protocol/errors.ts";
 import type { KafkaClient } from "./client.ts";
 
+/** Looks at the metadata before a partition counts as without a leader, where the others do not wait for it. */
+const triesForLeader = 3;
+
 interface Item {
   topic: string;
   partition: number;
@@ -18,13 +21,15 @@ interface Failure<T> {
 /**
  * Calls `ask` with each leader's partitions, in parallel; it returns those that failed. Retriable failures, partitions
  * without a leader and connection errors are asked again with backoff until `timeout` milliseconds have passed; then the
- * last error is thrown.
+ * last error is thrown. With `missing`, what cannot be had goes there by its `topic/partition` instead; for a partition that
+ * nobody leads that is told soon, since it may be so for days.
  */
 export async function withLeaders<T extends Item>(
   client: KafkaClient,
   items: readonly T[],
   timeout: number,
   ask: (node: number, items: T[]) => Promise<Failure<T>[]>,
+  missing?: Map<string, Error>,
 ): Promise<void> {
   const deadline = performance.now() + timeout;
   const key = ({ topic, partition }: Item) => `${topic}/${partition}`;
@@ -47,11 +52,22 @@ export async function withLeaders<T extends Item>(
     );
     left = left.filter((item) => failed.has(key(item)));
     if (left.length === 0) return;
-    const errors = [...failed.values()];
+    if (missing) {
+      const isLost = (item: T) =>
+        !isTransient(failed.get(key(item))) || (failures >= triesForLeader && leaderless.includes(item));
+      for (const item of left.filter(isLost)) missing.set(key(item), failed.get(key(item)) as Error);
+      left = left.filter((item) => !missing.has(key(item)));
+      if (left.length === 0) return;
+    }
+    const errors = left.map((item) => failed.get(key(item)) as Error);
     const final = errors.find((error) => !isTransient(error));
     if (final) throw final;
     const delay = backoff(failures, Math.random);
-    if (performance.now() + delay > deadline) throw errors[0];
+    if (performance.now() + delay > deadline) {
+      if (!missing) throw errors[0];
+      for (const [i, item] of left.entries()) missing.set(key(item), errors[i] as Error);
+      return;
+    }
     await sleep(systemClock, delay);
     // A failure here is seen by the next round, which still knows the old leaders.
     await client.metadata([...new Set(left.map(({ topic }) => topic))]).catch(() => {});

@@ -21,7 +21,8 @@ const earliest = -2;
 
 /**
  * Answers in the order of `partitions`. Moved leaders and brokers that are away are retried until `timeout`
- * (milliseconds); then, and on errors that waiting does not mend, throws KafkaError or LogagentError.
+ * (milliseconds); then, and on errors that waiting does not mend, throws KafkaError or LogagentError. With `missing` it does
+ * not throw: the partitions that are not known go there, by `topic/partition`, and have the offset -1.
  */
 export async function listOffsets(
   client: KafkaClient,
@@ -29,9 +30,10 @@ export async function listOffsets(
   query: OffsetQuery,
   isolation: IsolationLevel,
   timeout: number,
+  missing?: Map<string, Error>,
 ): Promise<ListedOffset[]> {
   const found = new Map<string, number>();
-  await withLeaders(client, partitions, timeout, async (node, wanted) => {
+  const ask = async (node: number, wanted: TopicPartition[]) => {
     const answers = await client.send(node, listOffsetsRequest(wanted, query, isolation));
     const failed: { item: TopicPartition; error: KafkaError }[] = [];
     for (const { topic, partition, errorCode, offset } of answers) {
@@ -43,7 +45,8 @@ export async function listOffsets(
         });
     }
     return failed;
-  });
+  };
+  await withLeaders(client, partitions, timeout, ask, missing);
   return partitions.map(({ topic, partition }) => ({
     topic,
     partition,

@@ -19,7 +19,7 @@ import { ReceivePool } from "./receive-pool.ts";
 import { afterRecreation } from "./recreated-topic.ts";
 
 export type { Fetched } from "./fetch-queue.ts";
-export type { Assignment } from "./partition-state.ts";
+export { type Assignment, nameOf } from "./partition-state.ts";
 
 export interface FetchOptions extends FetchLimits {
   isolation: IsolationLevel;
@@ -113,9 +113,10 @@ export class Fetcher {
     return !this.queue.isEmpty;
   }
 
-  /** From now on `next` waits, also when nothing is left to fetch. */
-  idle(): void {
-    this.isIdle = true;
+  /** From now on `next` waits, also when nothing is left to fetch; or no longer. */
+  idle(isIdle = true): void {
+    this.isIdle = isIdle;
+    this.queue.notify();
   }
 
   close(): void {

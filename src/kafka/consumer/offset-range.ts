@@ -114,6 +114,8 @@ export interface ResolvedRange extends Assignment {
 /**
  * Asks the brokers what the range means for each partition now. Offsets outside the log are moved into it: before the
  * start to the start, behind the end to the end. `stopAtEnd`: ranges without an end stop at the end as it is now.
+ * With `missing` it does not throw for partitions that are not known: they go there, by `topic/partition`, and what is
+ * answered for them has no meaning.
  */
 export async function resolveOffsets(
   client: KafkaClient,
@@ -122,8 +124,9 @@ export async function resolveOffsets(
   isolation: IsolationLevel,
   stopAtEnd: boolean,
   timeout: number,
+  missing?: Map<string, Error>,
 ): Promise<ResolvedRange[]> {
-  const list = (query: "start" | "end" | number) => listOffsets(client, partitions, query, isolation, timeout);
+  const list = (query: "start" | "end" | number) => listOffsets(client, partitions, query, isolation, timeout, missing);
   const timeOf = (point: OffsetPoint | null) =>
     point?.kind === "time" ? list(Math.max(0, point.time)) : Promise.resolve(null);
   const [starts, ends, fromTimes, toTimes] = await Promise.all([

@@ -33,7 +33,7 @@ export function newPartition(assignment: Assignment, topicId: string | null): Pa
 }
 
 /** For messages: the first three. */
-export function nameOf(states: readonly PartitionState[]): string {
+export function nameOf(states: readonly { topic: string; partition: number }[]): string {
   const names = states.slice(0, 3).map(({ topic, partition }) => `${topic}/${partition}`);
   return states.length > 3 ? `${names.join(", ")} and ${states.length - 3} more` : names.join(", ");
 }
