@@ -1,6 +1,6 @@
 /** An agent of root's in a directory into which user nobody writes: it must not read for him what he cannot read. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import {
   appendFileSync,
   chmodSync,
@@ -11,6 +11,7 @@ import {
   mkdirSync,
   readFileSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -204,6 +205,26 @@ test.skipIf(!isRoot)(`the binary: neither a secret nor its own state, and it say
   expect(output).not.toContain("SECRET");
   expect(output).toContain(`not following ${join(logs, "shadow.log")}`);
   expect(code).toBe(0);
+});
+
+test.skipIf(!isRoot)(`FIFOs, odd names and a hole: the file beside them is read${as}`, async () => {
+  execFileSync("mkfifo", [join(logs, "pipe.log")]);
+  file("logs/hole.log", "");
+  truncateSync(join(logs, "hole.log"), 2 ** 26);
+  for (const name of [`a${"-1".repeat(10)}.log`, "a\nb.log", "-rf.log", "a[b].log", "\u202e.log"])
+    file(`logs/${name}`, `${JSON.stringify(name)}\n`);
+  mkdirSync(join(logs, "directory.log"));
+  const follower = await Follower.start({ paths: [join(logs, "*.log")], from: "beginning" });
+  for (let i = 1; i <= 20; i++) {
+    file("logs/steady.log", Array.from({ length: i }, (_, k) => `steady ${k}\n`).join(""));
+    await follower.until(
+      () => follower.seen.includes(`steady ${i - 1}`),
+      () => `line ${i} of the file beside`,
+    );
+  }
+  await follower.lines(25);
+  expect([...follower.tailer.files()].map((one) => one.path).filter((path) => /pipe|directory/.test(path))).toEqual([]);
+  follower.tailer.close();
 });
 
 test("what is named for the agent's own state is not followed", async () => {
