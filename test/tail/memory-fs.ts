@@ -8,6 +8,7 @@ export interface Inode {
   birth: bigint;
   data: Buffer;
   mtime: number;
+  changed: number;
   links: number;
   open: number;
 }
@@ -50,6 +51,7 @@ export class MemoryFs implements Fs {
         birth: 1n,
         size: 0,
         mtime: this.changed,
+        changed: this.changed,
         links: 1,
         uid: 0,
       };
@@ -165,9 +167,10 @@ export class MemoryFs implements Fs {
     const ino = this.#free.pop() ?? this.#nextIno++;
     const inode: Inode = {
       ino,
-      birth: 1_000_000_000n + ++this.#births,
+      birth: BigInt(Math.round(this.#stamp() * 1e6)) + ++this.#births,
       data: Buffer.alloc(0),
       mtime: this.#stamp(),
+      changed: this.#stamp(),
       links: 1,
       open: 0,
     };
@@ -203,6 +206,7 @@ export class MemoryFs implements Fs {
     this.names.delete(path);
     this.changed = this.#stamp();
     inode.links--;
+    inode.changed = this.#stamp();
     this.#reap(inode);
   }
 
@@ -222,9 +226,9 @@ export class MemoryFs implements Fs {
   }
 
   #stat(inode: Inode): Stat {
-    const { ino, mtime, links } = inode;
+    const { ino, mtime, changed, links } = inode;
     const birth = this.births === "kept" ? inode.birth : this.births === "none" ? 0n : ++this.#births;
-    return { kind: "file", dev: 1, ino, birth, size: inode.data.length, mtime, links, uid: 0 };
+    return { kind: "file", dev: 1, ino, birth, size: inode.data.length, mtime, changed, links, uid: 0 };
   }
 
   #inode(fd: number): Inode {

@@ -19,6 +19,7 @@ export type Action =
   | { do: "delete" }
   | { do: "recreate"; lines: number }
   | { do: "renameOver"; lines: number }
+  | { do: "save"; lines: number }
   | { do: "compress"; zstd: boolean }
   | { do: "renumber" }
   | { do: "stop" }
@@ -54,6 +55,7 @@ const rotations = new Set<Action["do"]>([
   "delete",
   "recreate",
   "renameOver",
+  "save",
   "compress",
 ]);
 
@@ -74,6 +76,7 @@ export interface Disk {
   /** Gives all files other inode numbers, where it can. */
   renumber(): void;
   contents(): Buffer[];
+  numbers(path: string): number[];
 }
 
 /** A disk in memory; `onLastClose` hears of the content of a deleted file whose last descriptor is closed. */
@@ -97,6 +100,7 @@ export function memoryDisk(onLastClose: (content: Buffer) => void, identity: Wor
     unlink: (path) => fs.unlink(path),
     compress: (path, to, codec) => fs.compress(path, to, codec),
     renumber: () => fs.renumber(),
+    numbers: (path) => numbersIn(fs.names.get(path)?.data ?? Buffer.alloc(0)),
     contents: () => [...fs.names.values()].map(({ data }) => data),
   };
 }
@@ -119,6 +123,10 @@ export class Model {
   #last = -1;
   /** Rotations since the agent last looked: of several that nobody saw the order is not asked for. */
   #unseen = 0;
+  /** Rotations since every file was surely looked at: of two saves the first took the old file's name. */
+  #unlooked = 0;
+  /** What the last save took over, until it was surely seen. */
+  #saved: number[] = [];
   #ordered = true;
   readonly #delivered = new Map<number, number>();
   readonly #mayRepeat = new Map<number, number>();
@@ -160,7 +168,15 @@ export class Model {
     this.disk.clock.advance(4.1);
     if (rotations.has(action.do) && ++this.#unseen > 1) this.#ordered = false;
     if (this.#tailer && (action.do === "tick" || action.do === "steps")) this.#unseen = 0;
-    if (rotations.has(action.do)) this.#unfinished = 0;
+    if (rotations.has(action.do)) {
+      this.#unfinished = 0;
+      this.#unlooked++;
+    } else if (this.#tailer && action.do === "tick" && action.ms >= 1500) {
+      this.#unlooked = 0;
+      this.#saved = [];
+    }
+    // Rotated on, or the agent stopped, before the save was seen: nothing tells of it.
+    if (rotations.has(action.do) || action.do === "stop" || action.do === "kill") this.#excuse(this.#saved.splice(0));
     if (this.#world.identity !== "birth" && (rotations.has(action.do) || action.do === "renumber"))
       this.#excuseUnread();
     switch (action.do) {
@@ -198,6 +214,26 @@ export class Model {
       case "renameOver": {
         const aside = `${this.disk.directory}/new.tmp`;
         this.disk.create(aside);
+        this.#write(action.lines, aside);
+        return this.disk.rename(aside, path);
+      }
+      case "save": {
+        if (!this.disk.exists(path)) return;
+        if (this.#partial) this.disk.append(path, "Qq\n");
+        this.#partial = false;
+        // Without the old file's descriptor, or a kilobyte of it, nothing proves that it is a save.
+        const { identity, maxOpenFiles } = this.#world;
+        if (
+          identity !== "birth" ||
+          maxOpenFiles < 100 ||
+          !this.#tailer ||
+          this.disk.size(path) < 1024 ||
+          this.#unlooked > 1
+        )
+          this.#excuse(this.disk.numbers(path));
+        else this.#saved = this.disk.numbers(path);
+        const aside = `${this.disk.directory}/new.tmp`;
+        this.disk.copy(path, aside);
         this.#write(action.lines, aside);
         return this.disk.rename(aside, path);
       }
@@ -393,6 +429,11 @@ export class Model {
           this.#mayRepeat.set(number, Math.max(1, this.#mayRepeat.get(number) ?? 0));
   }
 
+  /** These lines may come again, from each of several files that begin alike: after a kill from the next one too. */
+  #excuse(numbers: readonly number[]): void {
+    for (const number of numbers) this.#mayRepeat.set(number, 3 + (this.#mayRepeat.get(number) ?? 0));
+  }
+
   #onDisk(number: number): boolean {
     return this.disk.contents().some((content) => numbersIn(content).includes(number));
   }
@@ -409,7 +450,7 @@ function parse(text: string): number | null {
   return Number(match[2]) === (number * 7919) % 9973 ? number : null;
 }
 
-function numbersIn(data: Buffer): number[] {
+export function numbersIn(data: Buffer): number[] {
   const plain =
     data[0] === 0x1f && data[1] === 0x8b
       ? gunzipSync(data)

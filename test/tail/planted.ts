@@ -13,5 +13,6 @@ export const planted: Record<string, Partial<Judgement>> = {
   },
   "the copy is forgotten": { recover: () => false },
   "an incomplete line is flushed": { isFinal: () => true },
+  "a save over the name is a new file": { precedes: () => false },
   "the birth time is ignored": { sameFile: (a, b) => sameFile(a, b, false) },
 };

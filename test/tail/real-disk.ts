@@ -16,7 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nodeFs } from "../../src/tail/fs/fs.ts";
-import type { Disk } from "./model.ts";
+import { type Disk, numbersIn } from "./model.ts";
 import { nextTick } from "./tick.ts";
 
 export function realDisk(): Disk & { remove(): void } {
@@ -59,6 +59,7 @@ export function realDisk(): Disk & { remove(): void } {
       rmSync(path);
     },
     renumber: () => {},
+    numbers: (path) => numbersIn(existsSync(path) ? readFileSync(path) : Buffer.alloc(0)),
     contents: () => readdirSync(directory).map((name) => readFileSync(join(directory, name))),
     remove: () => rmSync(directory, { recursive: true, force: true }),
   };

@@ -28,6 +28,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ do: fc.constant("renameOver" as const), lines: fc.integer({ min: 1, max: 20 }) }),
   },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("save" as const), lines: fc.integer({ min: 1, max: 20 }) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("compress" as const), zstd: fc.boolean() }) },
   { weight: 1, arbitrary: fc.constant<Action>({ do: "renumber" }) },
   { weight: 2, arbitrary: fc.constant<Action>({ do: "stop" }) },

@@ -2,6 +2,7 @@
  * The decisions on which it hangs that nothing is lost and nothing comes twice, in one place: tests plant a defect in one
  * at a time and see that it is caught.
  */
+import type { Stat } from "../fs/fs.ts";
 import { type Content, type Expected, isSame, type Match, matchContent } from "../identity/fingerprint.ts";
 import { type Identity, sameFile } from "../identity/identity.ts";
 import type { Context } from "../rotation/context.ts";
@@ -31,6 +32,8 @@ export interface Judgement {
   proves(evidence: Evidence): boolean;
   /** Milliseconds for which a path that holds the content of a log waits for that log to be truncated. */
   patience: number;
+  /** Was what a name leads to now there before the name's old file, known by its descriptor, lost it? */
+  precedes(there: Stat, old: Stat): boolean;
   /** May a path be a copy of a file that is gone? Equal content alone does not make it one. */
   mayBeCopyOf(file: FollowedFile): boolean;
   /** Goes on with a copy of what was truncated; false: there is none. */
@@ -49,6 +52,8 @@ export const judgement: Judgement = {
   endsWithName: (file) => file.complete,
   proves,
   patience: 3000,
+  precedes: ({ birth, mtime }, { links, changed }) =>
+    links === 0 && birth > 0n && Number(birth) / 1e6 <= changed && (Number(birth) / 1e6 < changed || mtime <= changed),
   mayBeCopyOf: (file) => !file.done || file.copied,
   recover,
   isFinal: (file, source) => file.final || source.closed || (source instanceof FifoSource && source.ended),

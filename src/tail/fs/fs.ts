@@ -28,6 +28,8 @@ export interface Stat {
   size: number;
   /** Last change of the content, milliseconds since the epoch, with fractions. */
   mtime: number;
+  /** Last change of the file or its names, as `mtime`. */
+  changed: number;
   /** Names the file has; 0: deleted while open. */
   links: number;
   /** User id of the owner. */
@@ -216,6 +218,7 @@ function convert(stat: RawStat): Stat {
     birth: stat.birthtimeNs > 0n ? stat.birthtimeNs : 0n,
     size: Number(stat.size),
     mtime: Number(stat.mtimeNs) / 1e6,
+    changed: Number(stat.ctimeNs) / 1e6,
     links: Number(stat.nlink),
     uid: Number(stat.uid),
   };

@@ -8,7 +8,7 @@ import { Worker } from "node:worker_threads";
 const source = `
 const { parentPort } = require("node:worker_threads");
 const fs = require("node:fs");
-const fields = ({ mode, dev, ino, birthtimeNs, size, mtimeNs, nlink, uid }) => ({ mode, dev, ino, birthtimeNs, size, mtimeNs, nlink, uid });
+const fields = ({ mode, dev, ino, birthtimeNs, size, mtimeNs, ctimeNs, nlink, uid }) => ({ mode, dev, ino, birthtimeNs, size, mtimeNs, ctimeNs, nlink, uid });
 const asPath = (path) => typeof path === "string" ? path : Buffer.from(path);
 const kind = (entry) => entry.isSymbolicLink() ? "link" : entry.isFile() ? "file" : entry.isDirectory() ? "directory" : entry.isFIFO() ? "fifo" : "unknown";
 const calls = {
@@ -52,6 +52,7 @@ export interface RawStat {
   birthtimeNs: bigint;
   size: bigint;
   mtimeNs: bigint;
+  ctimeNs: bigint;
   nlink: bigint;
   uid: bigint;
 }

@@ -55,11 +55,14 @@ function findCopy(context: Context, file: FollowedFile, directory = directoryOf(
     for (const candidate of candidates) {
       if (isOfAnotherLog(context, file, candidate.path)) continue;
       const holder = holderOf(context, candidate.path, candidate.stat);
+      if (holder && holder !== file && wasSent(context, holder, candidate)) continue;
       const held = holder && holder !== file && !holder.gone && isThere(context, holder, candidate);
       if (held && (file.read === 0 || holder.read < file.read || !holder.settledAll)) continue;
       if (
         file.read === 0 &&
-        registry.relatives(candidate.path).some((other) => other !== file && covers(context, other, candidate.path))
+        registry
+          .relatives(candidate.path)
+          .some((other) => other !== file && isWhole(other, candidate) && covers(context, other, candidate.path))
       )
         continue;
       const match = matches(context, file, candidate.path);
@@ -78,6 +81,17 @@ function isOfAnotherLog({ registry }: Context, file: FollowedFile, path: string)
   if (isLogName(path)) return registry.copies.get(path)?.of !== file;
   const log = joinPath(directoryOf(path), strictRootName(path));
   return registry.byPath.has(log) && strictRootName(file.path) !== strictRootName(path);
+}
+
+/** May the file have read all that the path holds, and not only a beginning that both share? */
+function isWhole(file: FollowedFile, { path, stat }: Sibling): boolean {
+  return !file.gone || file.codec !== null || looksCompressed(path) || file.read >= stat.size;
+}
+
+/** Was all that the path holds read there, under an identity of its own, and acknowledged? */
+function wasSent(context: Context, holder: FollowedFile, { path, stat }: Sibling): boolean {
+  const whole = holder.gone && holder.done && holder.codec === null && holder.read >= stat.size;
+  return whole && isProven(context, holder, path, stat);
 }
 
 function isThere(context: Context, holder: FollowedFile, { path, stat }: Sibling): boolean {

@@ -122,15 +122,17 @@ export function adopt(context: Context, file: FollowedFile, { path, stat }: Sibl
     registry.move(file, path);
     file.replaced = true;
   }
+  let longer = false;
   file.codec = probe(context, () =>
     withContent(fs, path, (content) => {
+      longer = content.complete && content.size > file.read;
       if (file.read === 0 && content.size > file.fingerprint.length) file.restoreHead(headOf(content));
       if (file.read === 0) file.sample = sampleOf(content);
       return content.codec;
     }),
   );
   file.gone = false;
-  file.complete = file.done && file.codec !== null;
+  file.complete = file.done && file.codec !== null && !longer;
   file.done = file.complete;
   file.final = false;
   file.drained = false;

@@ -52,7 +52,11 @@ export function resume(
     if (found && file.read === 0) untouched.push(file);
   }
   for (const file of missing) {
-    if (!recover(context, file)) gone(context, file);
+    if (recover(context, file)) continue;
+    gone(context, file);
+    // A copy may yet be seen in this run. At the next start what begins alike would be taken for it.
+    file.done = file.copied = true;
+    registry.changed.add(file.id);
   }
   chain(files.filter((file) => !file.gone && !file.complete));
   // Where nothing is settled a common header may be all that agrees: the file may have been truncated, its content copied.

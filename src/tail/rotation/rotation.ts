@@ -9,7 +9,7 @@ import { PlainSource } from "../source/source.ts";
 import { isAllIn, matches } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { recover } from "./find-copy.ts";
-import { sample, unreadable } from "./follow.ts";
+import { adopt, sample, unreadable } from "./follow.ts";
 import type { Arrivals } from "./new-paths.ts";
 import { findMoved } from "./places.ts";
 import { hasContent, holderOf, holds, isProvable, isProven } from "./same-file.ts";
@@ -26,6 +26,8 @@ export class Rotation {
   /** The name is gone (`stat` null) or leads to another file. */
   moved(file: FollowedFile, stat: Stat | null): void {
     const { registry, fs, options, judgement, discovery } = this.#context;
+    const saved = stat?.kind === "file" && fs.traits(file.path).stable && this.#isSaved(file, stat);
+    if (saved && adopt(this.#context, file, { path: file.path, stat })) return;
     if (stat?.kind === "file" && !fs.traits(file.path).stable && this.#renumbered(file, stat)) return;
     const path = file.path;
     registry.detach(file);
@@ -60,6 +62,22 @@ export class Rotation {
       const left = registry.missing.get(path);
       if (left) this.#arrivals.generations(left.file, path, left.since);
     }
+  }
+
+  /** Was it written anew beside the name and renamed over it, with all that it held and perhaps more? As editors and `sed -i` do. */
+  #isSaved(file: FollowedFile, stat: Stat): boolean {
+    const { fs, judgement, options } = this.#context;
+    const { source } = file;
+    if (!options.reopen || file.codec !== null || !(source instanceof PlainSource)) return false;
+    const own = fs.fstat(source.fd);
+    return (
+      own.size <= stat.size &&
+      judgement.precedes(stat, own) &&
+      judgement.proves({ equal: own.size, whole: false }) &&
+      holderOf(this.#context, file.path, stat) === null &&
+      this.#keptContent(file) &&
+      isAllIn(this.#context, source, file.path)
+    );
   }
 
   /** The name of a FIFO is gone or leads elsewhere. It is read on until its writers close it. */

@@ -139,3 +139,30 @@ test("a copy whose original is not truncated is a file of its own, and counted a
   const said = follower.events.filter(({ name }) => name === "perhaps-repeated");
   expect(said.map(({ path, bytes }) => ({ path, bytes }))).toEqual([{ path: "/log/app.log.bak", bytes: text.length }]);
 });
+
+test("a log saved over its name with its old content and more goes on behind what was sent", async () => {
+  const { clock, fs, follower, pass } = world(["/m/app.log"]);
+  fs.append("/m/app.log", lines(300));
+  await follower.restart();
+  pass(2000);
+  fs.copy("/m/app.log", "/m/.app.log.tmp");
+  fs.append("/m/.app.log.tmp", lines(2, "added"));
+  clock.advance(5);
+  fs.rename("/m/.app.log.tmp", "/m/app.log");
+  pass(2000);
+  fs.append("/m/app.log", lines(1, "after"));
+  pass(2000);
+  expect(follower.seen.join("\n")).toBe((lines(300) + lines(2, "added") + lines(1, "after")).trimEnd());
+});
+
+test("a log saved with a change in what was sent is sent from its beginning", async () => {
+  const { clock, fs, follower, pass } = world(["/m/app.log"]);
+  fs.append("/m/app.log", lines(300));
+  await follower.restart();
+  pass(2000);
+  fs.append("/m/.app.log.tmp", lines(300, "other"));
+  clock.advance(5);
+  fs.rename("/m/.app.log.tmp", "/m/app.log");
+  pass(2000);
+  expect(follower.seen.join("\n")).toBe((lines(300) + lines(300, "other")).trimEnd());
+});
