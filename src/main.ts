@@ -6,6 +6,7 @@
 import { writeSync } from "node:fs";
 import { exactWords } from "./path-text.ts";
 import { printable } from "./printable.ts";
+import { holdSignals } from "./runtime.ts";
 import { commit, version } from "./version.ts";
 
 /** How long (ms) handles that a command forgot may keep a finished process alive. */
@@ -20,6 +21,8 @@ const argv = exactWords(process.argv.slice(2));
 if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
   sayVersion();
 } else {
+  // Before anything else is loaded: an agent can be told to stop or to reload from its first moment on.
+  if (argv[0] === "tail") holdSignals();
   guardOutput();
   const code = await (await import("./commands/run.ts")).run(argv);
   process.exitCode = code === 0 && outputFailed ? FILE_IO : code;

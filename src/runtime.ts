@@ -49,3 +49,26 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
     signal?.addEventListener("abort", end, { once: true });
   });
 }
+
+const stops: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT"];
+const held: NodeJS.Signals[] = [];
+
+function hold(signal: NodeJS.Signals): void {
+  // Nobody has answered the first one yet: a second one quits at once, as it does later.
+  if (!stops.includes(signal) || !held.some((other) => stops.includes(other))) held.push(signal);
+  else {
+    heldSignals();
+    process.kill(process.pid, signal);
+  }
+}
+
+/** Keeps SIGTERM, SIGINT and SIGHUP from ending a process that starts, until `heldSignals` is called. */
+export function holdSignals(): void {
+  for (const signal of [...stops, "SIGHUP"] as const) process.on(signal, hold);
+}
+
+/** What came since `holdSignals`; from now on only the caller's own handlers hear of signals. */
+export function heldSignals(): NodeJS.Signals[] {
+  for (const signal of [...stops, "SIGHUP"] as const) process.off(signal, hold);
+  return held.splice(0);
+}

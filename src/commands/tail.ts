@@ -1,6 +1,7 @@
 /** `logagent tail`: follow files and send every line to Kafka. */
 import { loadAgentConfig } from "../config/load-agent.ts";
 import { tailFlags } from "../config/tail-flags.ts";
+import { heldSignals } from "../runtime.ts";
 import { defineCommand } from "./define.ts";
 
 export default defineCommand({
@@ -21,6 +22,7 @@ export default defineCommand({
     const load = () => loadAgentConfig({ given, words });
     const config = load();
     if (config.dryRun) {
+      for (const signal of heldSignals()) process.kill(process.pid, signal);
       const { runDry } = await import("../pipeline/run-dry.ts");
       return runDry(config, log);
     }

@@ -1,6 +1,7 @@
 import { backoff } from "../backoff.ts";
 import type { AgentConfig } from "../config/types.ts";
 import { LogagentError } from "../errors.ts";
+import { isOutOfTime } from "../kafka/network/connection-error.ts";
 import type { Batch, Outcome } from "../kafka/producer/sink.ts";
 import type { Log } from "../observe/log.ts";
 import { Seldom } from "../observe/log-throttle.ts";
@@ -9,6 +10,7 @@ import { showPath } from "../path-text.ts";
 import { type Clock, type Random, sleep } from "../runtime.ts";
 import type { Journal } from "../state/journal.ts";
 import type { FileState } from "../state/types.ts";
+import { Account } from "./account.ts";
 import { Destination } from "./checkpoint/destination.ts";
 import { Ledger } from "./checkpoint/dirty-files.ts";
 import { Positions } from "./checkpoint/positions.ts";
@@ -43,6 +45,8 @@ export interface AgentOptions {
 
 /** Follows the inputs and delivers their lines until it is stopped or, with `once`, done. */
 export class Agent {
+  /** What was done, and after `run` what is left. */
+  readonly account: Account;
   private readonly options: AgentOptions;
   private readonly positions = new Positions();
   private readonly wake: Wake;
@@ -51,7 +55,6 @@ export class Agent {
   private inputs: Inputs | null = null;
   private readonly destination: Destination;
   private reached = false;
-  private dropped = 0;
   private lastProgress: number;
   private endRun: (end: { error?: unknown; deadline: number }) => void = () => {};
   private readonly runEnded: Promise<{ error?: unknown; deadline: number }>;
@@ -59,6 +62,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.options = options;
     this.config = options.config;
+    this.account = new Account(options);
     this.wake = new Wake(options.clock);
     const { journal, log } = options;
     this.destination = new Destination({ journal, log });
@@ -84,13 +88,14 @@ export class Agent {
     feed?.stop();
     const unsettled = feed === null ? null : await this.finish(deadline);
     this.ended.abort();
+    if (this.inputs) this.account.close(this.inputs.alive);
     this.inputs?.close();
     if (error !== undefined) throw error;
     if (unsettled !== null) {
       const text = `stopping: ${delivery.sink.buffered} bytes ${unsettled}; they will be sent by the next start`;
       throw new LogagentError("BROKER_UNAVAILABLE", text);
     }
-    return config.once && this.dropped > 0 ? 65 : 0;
+    return config.once && this.account.dropped > 0 ? 65 : 0;
   }
 
   /** A clean stop: what is in flight is waited for at most `drainTimeout`. */
@@ -182,7 +187,7 @@ export class Agent {
         settled: (batch, outcome) => {
           this.lastProgress = clock.monotonic();
           this.destination.settled(batch, outcome);
-          this.account(batch, outcome);
+          this.account.settled(batch, outcome);
           onSettled?.(batch, outcome);
         },
       })
@@ -214,33 +219,15 @@ export class Agent {
         break;
       } catch (error) {
         if (this.ended.signal.aborted) return;
-        if (!(error instanceof LogagentError) || error.code !== "BROKER_UNAVAILABLE") throw error;
-        if (seldom.say("connect") !== null) log.warn(`${error.message}; trying again`);
+        const outOfTime = isOutOfTime(error) && !this.config.once;
+        if (!(error instanceof LogagentError) || (error.code !== "BROKER_UNAVAILABLE" && !outOfTime)) throw error;
+        if (seldom.say("connect") !== null) log[outOfTime ? "error" : "warn"](`${error.message}; trying again`);
       }
       await sleep(clock, backoff(attempt + 1, random, 100, 5000), this.ended.signal);
     }
     if (this.ended.signal.aborted) return;
     await this.destination.reached(cluster, this.config.inputs, this.config.newDestination);
     this.reached = true;
-  }
-
-  private account(batch: Batch, outcome: Outcome): void {
-    const { log, metrics } = this.options;
-    const { topic, partition, count } = batch;
-    if (outcome.kind === "acked") {
-      metrics.count("records_acked_total", { topic }, count);
-      metrics.count("record_bytes_acked_total", { topic }, batch.size);
-      return;
-    }
-    this.dropped += count;
-    metrics.count("records_dropped_total", { topic, error: outcome.name }, count);
-    log.error("records cannot be delivered and are left out", {
-      topic,
-      partition,
-      records: count,
-      error: outcome.name,
-      reason: outcome.message,
-    });
   }
 
   private async endWhenDone(inputs: Inputs): Promise<void> {

@@ -1,4 +1,4 @@
-import { hostname } from "node:os";
+import { constants, hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import type { AgentConfig } from "../config/types.ts";
 import { messageOf } from "../errors.ts";
@@ -12,7 +12,7 @@ import type { Log } from "../observe/log.ts";
 import { keepMemory } from "../observe/memory-limit.ts";
 import { createMetrics, type Metrics } from "../observe/metrics.ts";
 import { serveMetrics } from "../observe/server.ts";
-import { systemClock } from "../runtime.ts";
+import { heldSignals, systemClock } from "../runtime.ts";
 import type { Journal } from "../state/journal.ts";
 import { openState } from "../state/open.ts";
 import { availableDescriptors, DescriptorBudget } from "../tail/files/descriptor-budget.ts";
@@ -73,18 +73,23 @@ export async function runAgent(config: AgentConfig, load: () => AgentConfig, log
     metrics,
   });
   const letGrow = keepMemory({ clock, log, limit: workingMemory + config.producer.memoryBytes });
-  const undo = handleSignals(agent, config, load, log, metrics);
+  const signals = handleSignals(agent, config, load, log, metrics);
   const health = { live: () => null, ready: () => agent.unready };
   try {
     const server = config.metricsListen === null ? null : await serveMetrics(config.metricsListen, metrics, health);
     if (server) log.info("metrics are served", { address: server.address });
     try {
-      return await agent.run();
+      const code = await agent.run();
+      const { unfinished } = agent.account;
+      if (signals.stoppedBy === null || unfinished === null) return code;
+      log[config.once ? "error" : "info"](`stopped by ${signals.stoppedBy}: ${unfinished}`);
+      // Files that are followed have no end that was promised.
+      return code === 0 && config.once ? 128 + constants.signals[signals.stoppedBy] : code;
     } finally {
       await server?.close();
     }
   } finally {
-    undo();
+    signals.release();
     letGrow();
     abort.abort();
     await delivery.sink.close();
@@ -147,6 +152,9 @@ function printAck(batch: Batch, outcome: Outcome): void {
   process.stdout.write(`${batch.topic}\t${batch.partition}\t${outcome.offset}\t${batch.count}\n`);
 }
 
+/** SIGPIPE: the reader of standard output has left, told by main instead of a signal. */
+type StopSignal = "SIGTERM" | "SIGINT" | "SIGPIPE";
+
 /** The first SIGTERM or SIGINT stops cleanly, the second at once; SIGHUP and a changed file reload the inputs. */
 function handleSignals(
   agent: Agent,
@@ -154,11 +162,11 @@ function handleSignals(
   load: () => AgentConfig,
   log: Log,
   metrics: Metrics,
-): () => void {
-  let stopping = false;
-  const stop = (signal: NodeJS.Signals) => {
-    if (!stopping) {
-      stopping = true;
+): { release: () => void; readonly stoppedBy: StopSignal | null } {
+  let stoppedBy: StopSignal | null = null;
+  const stop = (signal: StopSignal) => {
+    if (stoppedBy === null) {
+      stoppedBy = signal;
       log.info("stopping: waiting for what is in flight; a second signal quits at once", { signal });
       agent.stop();
       return;
@@ -184,14 +192,21 @@ function handleSignals(
       }
     });
   };
+  const early = heldSignals();
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   process.on("SIGHUP", reload);
+  for (const signal of early) process.emit(signal, signal);
   const unwatch = config.configFile === null ? () => {} : watchConfigFile(config.configFile, clock, reload);
-  return () => {
-    unwatch();
-    process.off("SIGTERM", stop);
-    process.off("SIGINT", stop);
-    process.off("SIGHUP", reload);
+  return {
+    release() {
+      unwatch();
+      process.off("SIGTERM", stop);
+      process.off("SIGINT", stop);
+      process.off("SIGHUP", reload);
+    },
+    get stoppedBy() {
+      return stoppedBy;
+    },
   };
 }

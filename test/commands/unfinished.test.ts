@@ -1,6 +1,6 @@
 /** What a command was asked to do and did not do: it is said, and the exit code is not 0. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createTopic, endOffsets, sharedKafka, uniqueTopic } from "../kafka/broker.ts";
 import { startLogagent } from "../support/process.ts";
@@ -57,6 +57,38 @@ describe("an interrupted produce", () => {
       130,
       expect.stringContaining("stdin was sent up to line 2, the rest of it was not"),
     ]);
+  }, 60_000);
+});
+
+describe("an interrupted tail --once", () => {
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const) {
+    for (const delivery of ["at-least-once", "exactly-once"]) {
+      test(`by ${signal}, ${delivery}: says how far it came`, async () => {
+        const topic = await createTopic(brokers, uniqueTopic("interrupted"), 1);
+        const args = ["tail", spool, "--topic", topic, "--once", "--rate-limit", "5000", "--delivery", delivery];
+        const tail = startLogagent([...args, "--state", join(dir, topic, "state.jsonl")], { env });
+        await waitFor("the first records", async () => (await records(topic)) > 0n);
+        const result = await tail.stop(signal);
+        const [, name, acknowledged, bytes] =
+          /stopped by (\w+): (\d+) records were acknowledged; (\d+) bytes of the files were not sent/.exec(
+            result.stderr,
+          ) ?? [];
+        expect([result.code, name]).toEqual([code, signal]);
+        const sent = (await cli(["consume", topic, "-O", "start", "-e"], { env })).stdout;
+        expect(sent.split("\n").length - 1).toBe(Number(acknowledged));
+        expect(statSync(spool).size - sent.length).toBe(Number(bytes));
+      }, 60_000);
+    }
+  }
+
+  test("by nothing: no word of it, 0", async () => {
+    const topic = await createTopic(brokers, uniqueTopic("interrupted"), 1);
+    const args = ["tail", spool, "--topic", topic, "--once", "--state", join(dir, topic, "state.jsonl")];
+    const result = await startLogagent(args, { env }).exited;
+    expect([result.code, result.stderr.includes("were not sent")]).toEqual([0, false]);
   }, 60_000);
 });
 

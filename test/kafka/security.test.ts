@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { logagent, type SpawnOptions } from "../support/process.ts";
+import { logagent, type SpawnOptions, startLogagent } from "../support/process.ts";
 import { removeDir, tempDir } from "../support/temp.ts";
 import { type KafkaCluster, kafkaTool, startKafka } from "./broker.ts";
 
@@ -156,6 +156,25 @@ describe("fails with the layer's exit code and a text that names it", () => {
     const { code, stderr } = await refused("EXPIRED", ca());
     expect(stderr).toMatch(/TLS.*expired/i);
     expect(code).toBe(78);
+  });
+
+  test("an agent waits for an expired certificate to be renewed, and says so with its clock", async () => {
+    const log = file("a.log");
+    writeFileSync(log, "x\n");
+    const args = [
+      "--topic",
+      "secure",
+      "--brokers",
+      kafka.listeners.EXPIRED!,
+      ...ca(),
+      "--state",
+      file("s/state.jsonl"),
+    ];
+    const agent = startLogagent(["tail", log, ...args]);
+    await agent.says(/\[error\].*TLS.*expired.*clock of this machine says.*trying again/);
+    const { code, signal } = await agent.stop();
+    expect([code, signal]).toEqual([0, null]);
+    expect((await logagent(["tail", log, ...args, "--once"])).code).toBe(78);
   });
 
   test("a certificate for another host: 78", async () => {

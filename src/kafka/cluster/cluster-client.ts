@@ -135,7 +135,8 @@ export class ClusterClient implements KafkaClient {
 
 /** One error for a try over several brokers; the code is that of the trouble the user can mend, if there is any. */
 function unreachable(failures: ConnectionError[]): LogagentError {
-  const telling = failures.find((f) => f.code !== "BROKER_UNAVAILABLE") ?? failures[0];
+  const wrong = failures.filter((f) => f.code !== "BROKER_UNAVAILABLE");
+  const telling = wrong.find((f) => !f.outOfTime) ?? wrong[0] ?? failures[0];
   const said = failures.map((f) => `${f.broker}: ${f.reason}`).join("; ");
   return new LogagentError(telling?.code ?? "BROKER_UNAVAILABLE", `connecting to Kafka failed: ${said}`, telling);
 }

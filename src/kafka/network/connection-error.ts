@@ -12,15 +12,23 @@ export type ConnectionStage = "connecting" | "handshake" | "authenticating" | "o
 export class ConnectionError extends LogagentError {
   readonly broker: string;
   readonly stage: ConnectionStage;
+  /** A certificate is not valid yet or any more: a clock that is set or a certificate that is renewed mends it. */
+  readonly outOfTime: boolean;
   /** The short reason alone, without the broker. */
   readonly reason: string;
 
   constructor(code: ErrorCode, broker: string, stage: ConnectionStage, reason: string, cause?: unknown) {
     super(code, `${stage === "open" ? "talking" : "connecting"} to ${broker}: ${reason}`, cause);
     this.broker = broker;
+    this.outOfTime = code === "CONFIG" && /expired|not yet valid|NOT_YET_VALID/i.test(reason);
     this.stage = stage;
     this.reason = reason;
   }
+}
+
+/** Will waiting mend it, for all that is known: a certificate that is not valid yet or any more, of one broker or of several? */
+export function isOutOfTime(error: unknown): boolean {
+  return error instanceof ConnectionError ? error.outOfTime : error instanceof Error && isOutOfTime(error.cause);
 }
 
 /** Names, by `code` of the error, for what the operating system or a TLS library says. */
@@ -82,6 +90,7 @@ function tlsReason(code: string, text: string): string {
     return `${said} (the listener does not speak TLS)`;
   }
   if (/alert|required/i.test(said) && /certificate/i.test(said)) return `${said} (the broker refused our certificate)`;
+  if (/EXPIRED|NOT_YET_VALID/.test(code)) return `${said} (the clock of this machine says ${new Date().toISOString()})`;
   if (/UNABLE_TO|SELF_SIGNED|DEPTH_ZERO/.test(code))
     return `${said} (the broker's certificate is not from a known CA; see --tls-ca)`;
   return said;
