@@ -28,7 +28,15 @@ export function advise(file: ConfigFile, env: Record<string, string | undefined>
     );
   if (Array.isArray(settings.brokers) && settings.brokers.length === 0)
     say(["connection", "brokers"], "is empty, so localhost:9092 is used; name the brokers or leave the key out");
-  for (const key of ["state", "tlsCa", "tlsCert", "tlsKey", "saslPasswordFile", "oauthClientSecretFile"]) {
+  for (const key of [
+    "state",
+    "tlsCa",
+    "tlsCert",
+    "tlsKey",
+    "tlsKeyPassphraseFile",
+    "saslPasswordFile",
+    "oauthClientSecretFile",
+  ]) {
     const path = settings[key];
     if (typeof path === "string") pathAdvice(path, service, (message) => say(placeOf(key), message));
   }

@@ -23,7 +23,7 @@ export function connectionRisks(flags: ConnectionFlags): string[] {
       risks.push(`--oauth-token-endpoint ${endpoint}: the client's secret goes over the network for everybody to read`);
     }
   }
-  for (const key of ["saslPasswordFile", "oauthClientSecretFile", "tlsKey"] as const) {
+  for (const key of ["saslPasswordFile", "oauthClientSecretFile", "tlsKey", "tlsKeyPassphraseFile"] as const) {
     const file = flags[key];
     if (file && isPublic(file))
       risks.push(`--${flagName(key)} ${file}: every user of this machine can read it; chmod o-r it`);

@@ -4,6 +4,7 @@ import { type ErrorCode, LogagentError } from "../errors.ts";
 import type { ClientOptions, SaslOptions, TlsOptions } from "../kafka/cluster/client.ts";
 import { type FlagValues, flagName } from "./flag.ts";
 import type { connectionFlags } from "./flags.ts";
+import { certificatesOf, privateKeyOf } from "./tls-files.ts";
 
 export type ConnectionFlags = Partial<FlagValues<typeof connectionFlags>>;
 type Env = Record<string, string | undefined>;
@@ -13,7 +14,7 @@ export type ConnectionProblem = (key: keyof ConnectionFlags, message: string, er
 
 /**
  * Checks addresses and combinations and reads the files that are named. Throws LogagentError USAGE for a wrong
- * combination, FILE_IO for a file that cannot be read.
+ * combination, FILE_IO for a file that cannot be read, CONFIG for one that holds something else.
  */
 export function connectionOptions(flags: ConnectionFlags, env: Env = process.env): ClientOptions {
   return resolveConnection(flags, env, (_, __, error) => {
@@ -67,11 +68,18 @@ function tlsOptions(flags: ConnectionFlags, attempt: Attempt): TlsOptions | unde
     if (Boolean(tlsCert) === Boolean(tlsKey)) return;
     throw new LogagentError("USAGE", "--tls-cert and --tls-key belong together; only one of them is given");
   });
-  const read = (key: "tlsCa" | "tlsCert" | "tlsKey") => {
+  const read = (key: "tlsCa" | "tlsCert" | "tlsKey", pem: (flag: string, path: string, bytes: Buffer) => string) => {
     const file = flags[key];
-    return file ? attempt(key, () => readText(`--${flagName(key)}`, file)) : undefined;
+    const flag = `--${flagName(key)}`;
+    return file ? attempt(key, () => pem(flag, file, readBytes(flag, file))) : undefined;
   };
-  const [ca, cert, key] = [read("tlsCa"), read("tlsCert"), read("tlsKey")];
+  const { tlsKeyPassphraseFile: secret } = flags;
+  const passphrase = secret
+    ? attempt("tlsKeyPassphraseFile", () => readText("--tls-key-passphrase-file", secret).replace(/\r?\n$/, ""))
+    : undefined;
+  const ca = read("tlsCa", certificatesOf);
+  const cert = read("tlsCert", certificatesOf);
+  const key = read("tlsKey", (flag, path, bytes) => privateKeyOf(flag, path, bytes, passphrase));
   return {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
@@ -124,8 +132,12 @@ function secretOf(flag: string, file: string | undefined, env: Env, variable: st
 }
 
 function readText(flag: string, path: string): string {
+  return readBytes(flag, path).toString("utf8");
+}
+
+function readBytes(flag: string, path: string): Buffer {
   try {
-    return readFileSync(path, "utf8");
+    return readFileSync(path);
   } catch (error) {
     throw new LogagentError("FILE_IO", `reading ${flag} "${path}": ${(error as Error).message}`, error);
   }

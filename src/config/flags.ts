@@ -58,6 +58,13 @@ export const connectionFlags = {
     group,
     description: "PEM file of the client certificate's key",
   },
+  tlsKeyPassphraseFile: {
+    type: "string",
+    value: "FILE",
+    env: "LOGAGENT_TLS_KEY_PASSPHRASE_FILE",
+    group,
+    description: "File with the passphrase of an encrypted --tls-key",
+  },
   tlsInsecure: {
     type: "boolean",
     env: "LOGAGENT_TLS_INSECURE",

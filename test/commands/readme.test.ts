@@ -7,6 +7,7 @@ import { flagName } from "../../src/config/flag.ts";
 import { loadAgentConfig } from "../../src/config/load-agent.ts";
 import { parseFlags } from "../../src/config/parse-flags.ts";
 import { exitCodes } from "../../src/errors.ts";
+import { makeAuthority } from "../kafka/certificates.ts";
 import { root } from "../support/process.ts";
 import { removeDir, tempDir } from "../support/temp.ts";
 
@@ -45,7 +46,8 @@ describe("README", () => {
 
   test("has a config file that is valid and sets every section", () => {
     const text = /```yaml\n([\s\S]*?)```/.exec(readme)![1]!.replaceAll("/etc/logagent", dir);
-    for (const name of ["ca.pem", "password"]) writeFileSync(join(dir, name), "x");
+    writeFileSync(join(dir, "ca.pem"), makeAuthority().cert);
+    writeFileSync(join(dir, "password"), "x");
     const file = join(dir, "logagent.yaml");
     writeFileSync(file, text);
     const config = loadAgentConfig({ given: { config: file }, words: [] }, {});

@@ -1,9 +1,11 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { createPrivateKey } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { connectionOptions } from "../../src/config/connection.ts";
+import { makeAuthority } from "../kafka/certificates.ts";
 import { removeDir, tempDir } from "../support/temp.ts";
 
 const dir = tempDir("connection");
@@ -49,9 +51,52 @@ test.each([
 ] as const)("%p is incomplete", (flags, message) => expect(() => connectionOptions(flags, {})).toThrow(message));
 
 test("TLS files imply TLS", () => {
-  expect(connectionOptions({ tlsCa: secret }, {}).tls).toEqual({ ca: "from file\n" });
+  const ca = join(dir, "ca.pem");
+  const { cert } = makeAuthority();
+  writeFileSync(ca, cert);
+  expect(connectionOptions({ tlsCa: ca }, {}).tls).toEqual({ ca: cert });
   expect(connectionOptions({ tlsInsecure: true }, {}).tls).toEqual({ insecure: true });
   expect(connectionOptions({}, {}).tls).toBeUndefined();
+});
+
+describe("TLS files that hold something else", () => {
+  const { cert, key } = makeAuthority();
+  const der = (pem: string) => Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ""), "base64");
+  const write = (name: string, content: string | Buffer) => {
+    writeFileSync(join(dir, name), content);
+    return join(dir, name);
+  };
+  // PFX ::= SEQUENCE { version INTEGER (3), … }
+  const pkcs12 = Buffer.concat([Buffer.from([0x30, 0x82, 0x01, 0x00, 0x02, 0x01, 0x03]), Buffer.alloc(256)]);
+
+  test.each<[string, string | Buffer, string]>([
+    ["pkcs12", pkcs12, "a PKCS #12 store; convert it: openssl pkcs12"],
+    ["der", der(cert), "a DER certificate; convert it: openssl x509"],
+    ["der-key", der(key), "a DER key; convert it: openssl pkey"],
+    ["jks", Buffer.from([0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2]), "a Java key store"],
+    ["key", key, 'a PEM "PRIVATE KEY"'],
+    ["garbage", "garbage", "it is no PEM file"],
+    ["empty", "", "it is empty"],
+    ["damaged", cert.replace(/M/g, "N"), "its certificates are damaged"],
+  ])("--tls-ca %s: 78, and what it is", (name, content, what) => {
+    const tlsCa = write(name, content);
+    const read = () => connectionOptions({ tlsCa }, {});
+    expect(read).toThrow(what);
+    expect(read).toThrow(expect.objectContaining({ code: "CONFIG", exitCode: 78 }));
+  });
+
+  test("an encrypted key is opened by its passphrase", () => {
+    const plain = createPrivateKey(key);
+    const cipher = { cipher: "aes-256-cbc", passphrase: "open sesame" };
+    const tlsKey = write("encrypted", String(plain.export({ type: "pkcs8", format: "pem", ...cipher })));
+    const tlsCert = write("cert", cert);
+    expect(() => connectionOptions({ tlsCert, tlsKey }, {})).toThrow("encrypted; give --tls-key-passphrase-file");
+    const wrong = { tlsCert, tlsKey, tlsKeyPassphraseFile: write("wrong", "x\n") };
+    expect(() => connectionOptions(wrong, {})).toThrow("does not open the key");
+    const right = { tlsCert, tlsKey, tlsKeyPassphraseFile: write("right", "open sesame\n") };
+    const opened = connectionOptions(right, {}).tls?.key ?? "";
+    expect(createPrivateKey(opened).equals(plain)).toBe(true);
+  });
 });
 
 describe("oauthbearer", () => {

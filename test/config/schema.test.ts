@@ -8,13 +8,15 @@ import { exampleConfig } from "../../src/config/example.ts";
 import { loadAgentConfig } from "../../src/config/load-agent.ts";
 import { resolvedConfig } from "../../src/config/resolved.ts";
 import { configJsonSchema } from "../../src/config/schema.ts";
+import { makeAuthority } from "../kafka/certificates.ts";
 import { root } from "../support/process.ts";
 import { removeDir, tempDir } from "../support/temp.ts";
 
 const dir = tempDir("schema");
 afterAll(() => removeDir(dir));
 const file = join(dir, "logagent.yaml");
-for (const name of ["ca.pem", "password"]) writeFileSync(join(dir, name), "x", { mode: 0o600 });
+writeFileSync(join(dir, "ca.pem"), makeAuthority().cert);
+writeFileSync(join(dir, "password"), "x", { mode: 0o600 });
 
 const valid = new Ajv({ allErrors: true, allowUnionTypes: true }).compile(configJsonSchema() as AnySchema);
 const env = { HOME: "/h", STATE_DIRECTORY: "/s" };

@@ -24,6 +24,7 @@ beforeAll(async () => {
       EXPIRED: { protocol: "SSL", certificate: "expired" },
       WRONGHOST: { protocol: "SSL", certificate: "wrong-host" },
       SASL: { protocol: "SASL_PLAINTEXT", mechanisms },
+      PLAINONLY: { protocol: "SASL_PLAINTEXT", mechanisms: ["PLAIN"] },
       SASLTLS: { protocol: "SASL_SSL", mechanisms },
     },
     // The client certificate's name may do everything, too.
@@ -34,8 +35,8 @@ beforeAll(async () => {
   const operations = ["Write", "Read", "Describe"].flatMap((operation) => ["--operation", operation]);
   const entry = ["--add", "--allow-principal", "User:alice", ...operations, "--topic", "secure"];
   await kafkaTool("org.apache.kafka.tools.AclCommand", ["--bootstrap-server", kafka.direct, ...entry]);
-  writeFileSync(file("password"), "admin-secret\n");
-  writeFileSync(file("secret"), "client-secret\n");
+  writeFileSync(file("password"), "admin-secret\n", { mode: 0o600 });
+  writeFileSync(file("secret"), "client-secret\n", { mode: 0o600 });
   tokens = createServer((request, response) => {
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
     const now = Math.floor(Date.now() / 1000);
@@ -64,7 +65,8 @@ async function roundTrip(listener: string, flags: readonly string[], options: Sp
   const brokers = ["--brokers", kafka.listeners[listener]!, ...flags];
   const value = `value ${++sent}`;
   const produced = await logagent(["produce", "secure", "--value", value, ...brokers], options);
-  expect([produced.code, produced.stderr]).toEqual([0, ""]);
+  const warned = flags.includes("--tls-insecure") ? expect.stringMatching(/^\[warn\] --tls-insecure.*\n$/) : "";
+  expect([produced.code, produced.stderr]).toEqual([0, warned]);
   const consumed = await logagent(["consume", "secure", "--offsets", "-1", "--exit-at-end", ...brokers], options);
   expect([consumed.code, consumed.stdout]).toEqual([0, `${value}\n`]);
 }
@@ -211,6 +213,14 @@ describe("fails with the layer's exit code and a text that names it", () => {
     ]);
     expect([tls.code, tls.stderr]).toEqual([expect.any(Number), expect.stringMatching(/TLS/)]);
     expect([69, 78]).toContain(tls.code!);
+  });
+
+  test("no SASL on a listener that wants it, a mechanism that it does not offer: said, with its list", async () => {
+    const none = await refused("SASL", []);
+    expect([none.code, none.stderr]).toEqual([69, expect.stringMatching(/may require SASL \(--sasl-mechanism\)/)]);
+    const { flags, env } = login("admin", "admin-secret");
+    const plainOnly = await refused("PLAINONLY", ["--sasl-mechanism", "scram-sha-256", ...flags], { env });
+    expect([plainOnly.code, plainOnly.stderr]).toEqual([77, expect.stringMatching(/it offers PLAIN$/m)]);
   });
 
   test("a missing ACL: 77, naming the topic", async () => {

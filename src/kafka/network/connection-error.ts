@@ -60,12 +60,19 @@ function lacksDescriptors(code: string): boolean {
   }
 }
 
+/** Which layers a connection was told to use, and whether it had no answer since its handshake. */
+interface Security {
+  tls: boolean;
+  sasl: string | null;
+  silent?: boolean;
+}
+
 /** Wraps anything that a connection failed with. `security` says which layers the connection was told to use. */
 export function classifyConnectionError(
   error: unknown,
   broker: string,
   stage: ConnectionStage,
-  security: { tls: boolean; sasl: string | null },
+  security: Security,
 ): ConnectionError {
   if (error instanceof ConnectionError) return error;
   // Ours already, for example of the OAuth token's endpoint: it knows best who can mend it.
@@ -97,7 +104,7 @@ function tlsReason(code: string, text: string): string {
 }
 
 /** What a listener that hangs up without a word most likely wanted. */
-function hint(stage: ConnectionStage, code: string, security: { tls: boolean; sasl: string | null }): string {
+function hint(stage: ConnectionStage, code: string, security: Security): string {
   if (code !== "" && code !== "ECONNRESET" && code !== "EPIPE") return "";
   if (stage === "connecting" && security.tls) return "; the listener may not speak TLS";
   if (stage === "handshake" && !security.tls) return "; the listener may need TLS";
@@ -105,6 +112,8 @@ function hint(stage: ConnectionStage, code: string, security: { tls: boolean; sa
   if (stage === "connecting" && code === "ECONNRESET" && security.tls) return "; the listener may not speak TLS";
   if (stage === "handshake" && security.tls)
     return "; the listener may not speak TLS or may require a client certificate";
-  if (stage === "authenticating" && security.sasl === null) return "; the listener may require SASL";
+  // A listener with SASL tells its versions and then hears nothing but SASL.
+  const unheard = stage === "authenticating" || (stage === "open" && security.silent);
+  if (unheard && security.sasl === null) return "; the listener may require SASL (--sasl-mechanism)";
   return "";
 }

@@ -42,6 +42,8 @@ export class Connection {
   private readonly inFlight = new Map<number, InFlight>();
   private readonly framer: ResponseFramer;
   private stage: ConnectionStage = "connecting";
+  /** Nothing was answered since the handshake. */
+  private silent = true;
   /** The broker throttles us: it reads nothing from here before this time (`performance.now()`). */
   private deafUntil = 0;
   private timer: ReturnType<typeof setTimeout> | null = null;
@@ -185,6 +187,7 @@ export class Connection {
               if (request.flexible) reader.skipTags();
               const answer = request.parse(reader);
               this.throttled(request.throttle?.(answer) ?? 0);
+              if (this.stage === "open") this.silent = false;
               resolve(answer);
             } catch (error) {
               if (!isAnswer(error)) this.malformed(request, error);
@@ -284,6 +287,7 @@ export class Connection {
     return classifyConnectionError(error, this.broker, this.stage, {
       tls: this.options.tls !== undefined,
       sasl: this.options.sasl?.mechanism ?? null,
+      silent: this.silent,
     });
   }
 

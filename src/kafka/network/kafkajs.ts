@@ -21,6 +21,7 @@ import untypedConnection from "kafkajs/src/network/connection.js";
 import untypedRequestQueue from "kafkajs/src/network/requestQueue/index.js";
 import { LogagentError } from "../../errors.ts";
 import type { Log } from "../../observe/log.ts";
+import { codes } from "../protocol/errors.ts";
 import { limits } from "../protocol/limits.ts";
 
 const requiredVersion = "2.2.4";
@@ -74,6 +75,29 @@ interface KafkajsRequestQueue {
   destroy(): void;
 }
 
+interface KafkajsRequest {
+  request: { apiKey: number };
+  response: { decode: (bytes: Buffer) => Promise<unknown>; parse: (answer: Mechanisms) => Promise<unknown> };
+}
+
+interface Mechanisms {
+  errorCode: number;
+  enabledMechanisms: string[];
+}
+
+const SASL_HANDSHAKE = 17;
+
+/** kafkajs forgets the mechanisms that the broker lists when it refuses ours. */
+function listed({ request, response }: KafkajsRequest): KafkajsRequest {
+  const parse = async (answer: Mechanisms) => {
+    if (answer.errorCode !== codes.UNSUPPORTED_SASL_MECHANISM) return response.parse(answer);
+    const offered = answer.enabledMechanisms.join(", ");
+    const text = `the listener does not take this --sasl-mechanism; it offers ${offered || "none"}`;
+    throw Object.assign(new Error(text), { type: "UNSUPPORTED_SASL_MECHANISM" });
+  };
+  return { request, response: { ...response, parse } };
+}
+
 export interface KafkajsConnection {
   socket: Socket;
   connect(): Promise<true>;
@@ -88,6 +112,7 @@ export interface KafkajsConnection {
   nextCorrelationId(): number;
   rejectRequests(error: Error): void;
   requestQueue: KafkajsRequestQueue;
+  send(request: KafkajsRequest): Promise<unknown>;
   /** Called with what the socket receives. */
   processData(chunk: Buffer): void;
   /** Set while a SASL token without a frame of its own is waited for, as brokers before Kafka 1.0 want it. */
@@ -150,7 +175,9 @@ export function newConnection(options: KafkajsConnectionOptions, receive: (chunk
   prepare();
   const connection = new Connection(options);
   if (!(connection.requestQueue?.inflight instanceof Map)) throw wrong("RequestQueue.inflight is missing");
-  const { processData } = connection;
+  const { processData, send } = connection;
+  connection.send = (request) =>
+    send.call(connection, request.request.apiKey === SASL_HANDSHAKE ? listed(request) : request);
   connection.processData = (chunk) => {
     if (connection.authHandlers) processData.call(connection, Buffer.from(chunk));
     else receive(chunk);
