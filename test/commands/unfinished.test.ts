@@ -92,6 +92,23 @@ describe("an interrupted tail --once", () => {
   }, 60_000);
 });
 
+test.skipIf(!existsSync("/dev/full"))(
+  "tail --print-acks on a full disk goes on sending; it ends with 74",
+  async () => {
+    const topic = await createTopic(brokers, uniqueTopic("full"), 1);
+    const args = ["tail", spool, "--topic", topic, "--from", "beginning", "--print-acks"];
+    const under = ["sh", "-c", 'exec "$0" "$@" >/dev/full'];
+    const tail = startLogagent([...args, "--state", join(dir, topic, "state.jsonl")], { env, under });
+    await waitFor("all records", async () => (await records(topic)) === 500_000n);
+    const { code, stderr } = await tail.stop();
+    expect([code, stderr.match(/writing to standard output: ENOSPC/g)]).toEqual([
+      74,
+      expect.objectContaining({ length: 1 }),
+    ]);
+  },
+  60_000,
+);
+
 test("consume that did not reach its end says so; one without an end was not asked to", async () => {
   const topic = await createTopic(brokers, uniqueTopic("interrupted"), 1);
   expect((await cli(["produce", topic, "--value", "x"], { env })).code).toBe(0);
