@@ -40,11 +40,15 @@ export async function render(
   }
 }
 
-/** Quoted where a character needs an escape: the plain scalars of YAML have none. */
+/**
+ * Quoted where a character needs an escape, since the plain scalars of YAML have none, and what YAML 1.1 or 1.2 would read as
+ * something else than text: on, 1_000, 2024-01-01.
+ */
 async function renderYaml(value: unknown): Promise<string> {
   const { stringify } = await import("yaml");
-  const plain = stringify(value);
-  return plain === printableJson(plain)
-    ? plain
-    : printableJson(stringify(value, { defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "PLAIN" }));
+  const plain = stringify(value, { compat: "yaml-1.1" });
+  if (plain === printableJson(plain)) return plain;
+  return printableJson(
+    stringify(value, { compat: "yaml-1.1", defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "PLAIN" }),
+  );
 }
