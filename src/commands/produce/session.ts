@@ -17,6 +17,8 @@ export interface SessionOptions {
 
 /** With a rate: that many portions a second. */
 const PORTIONS = 20;
+/** Milliseconds without an answer after which it is said. */
+const PATIENCE = 1000;
 
 export class Session {
   dropped = 0;
@@ -33,6 +35,8 @@ export class Session {
   private settledTotal = 0;
   private progressAt = performance.now();
   private trouble: SinkEvent | null = null;
+  /** It was said that nothing goes on. */
+  private complained = false;
   private nextPortionAt = 0;
   private wake: (() => void) | null = null;
 
@@ -54,6 +58,7 @@ export class Session {
 
   private settled(batch: Batch, outcome: Outcome): void {
     this.progressAt = performance.now();
+    if (outcome.kind === "acked") this.goesOn();
     this.settledTotal += batch.count;
     while (this.appended.length > 0 && (this.appended[0] as { total: number }).total <= this.settledTotal) {
       this.appended.shift();
@@ -69,7 +74,9 @@ export class Session {
   async prepare(topic: string): Promise<void> {
     if (this.prepared.has(topic)) return;
     const limit = this.options.timeout;
+    this.progressAt = performance.now();
     await this.within(this.sink.prepare(topic), limit, `no broker answered within ${limit} ms`);
+    this.goesOn();
     this.prepared.add(topic);
   }
 
@@ -156,6 +163,7 @@ export class Session {
   }
 
   private checkProgress(): void {
+    this.complain();
     const now = performance.now();
     const { timeout, deliveryTimeout } = this.options;
     const open = this.total - this.settledTotal;
@@ -168,6 +176,7 @@ export class Session {
 
   private async within<T>(promise: Promise<T>, limit: number, otherwise: string): Promise<T> {
     let timer: ReturnType<typeof setTimeout> | undefined;
+    const looking = setInterval(() => this.complain(), PATIENCE);
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(this.failure(otherwise)), limit);
     });
@@ -175,11 +184,30 @@ export class Session {
       return await Promise.race([promise, late]);
     } finally {
       clearTimeout(timer);
+      clearInterval(looking);
     }
   }
 
+  /** After a second without an answer, once, with what is known by then. */
+  private complain(): void {
+    if (this.complained || performance.now() - this.progressAt < PATIENCE) return;
+    this.complained = true;
+    const why = this.why() ?? "no broker has answered for a second";
+    this.log.warn(`${why}; trying again for ${this.options.timeout} ms (--timeout)`);
+  }
+
+  private goesOn(): void {
+    if (this.complained) this.log.info("the brokers answer");
+    this.complained = false;
+  }
+
+  private why(): string | null {
+    return this.trouble?.message.replace(/; (trying on|retrying)$/, "") ?? null;
+  }
+
   private failure(what: string): LogagentError {
-    const why = this.trouble ? ` (${this.trouble.message.replace(/; trying on$/, "")})` : "";
+    const reason = this.why();
+    const why = reason === null ? "" : ` (${reason})`;
     return new LogagentError("BROKER_UNAVAILABLE", `producing: ${what}${why}`, this.trouble?.cause);
   }
 }
