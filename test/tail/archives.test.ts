@@ -150,3 +150,53 @@ for (const { codec, ending, compress } of formats) {
     source.close();
   });
 }
+
+const foreign = [
+  { ending: "xz", bytes: Buffer.concat([Buffer.from("\xfd7zXZ\0", "latin1"), Buffer.from("\0\x04\nbinary\nlines\n")]) },
+  { ending: "bz2", bytes: Buffer.from("BZh91AY&SY\nbinary\nlines\n") },
+];
+
+for (const { ending, bytes } of foreign) {
+  test(`${ending}: no byte of it is sent as a line; it is said once`, async () => {
+    const name = `app.log.1.${ending}`;
+    expect(await readOnce(name, bytes)).toEqual({ seen: [], lost: [] });
+    expect(follower!.events.filter((event) => event.name === "archive-unread")).toMatchObject([
+      { level: "warn", bytes: bytes.length },
+    ]);
+    rmSync(join(dir, name));
+    const log = join(dir, "app.log");
+    writeFileSync(log, "one\ntwo\n");
+    follower = await Follower.start({ paths: [join(dir, "app.log*")], from: "beginning" });
+    await follower.lines(2);
+    writeFileSync(join(dir, name), bytes);
+    await follower.quiet(100);
+    appendFileSync(log, "three\n");
+    await follower.lines(3);
+    follower.stop();
+    await follower.restart();
+    appendFileSync(log, "four\n");
+    await follower.lines(4);
+    await follower.quiet(100);
+    expect(follower.seen).toEqual(["one", "two", "three", "four"]);
+    expect(follower.events.filter((event) => event.name === "bytes-lost")).toHaveLength(0);
+    expect(follower.events.filter((event) => event.name === "archive-unread")).toHaveLength(1);
+  });
+
+  test(`${ending}: what was rotated into it while nobody watched is said to be lost`, async () => {
+    const log = join(dir, "app.log");
+    writeFileSync(log, "one\ntwo\n");
+    follower = await Follower.start({ paths: [join(dir, "app.log*")], from: "beginning" });
+    await follower.lines(2);
+    follower.stop();
+    rmSync(log);
+    writeFileSync(join(dir, `app.log.1.${ending}`), bytes);
+    writeFileSync(log, "new\n");
+    await follower.restart();
+    await follower.lines(3);
+    await follower.quiet(100);
+    expect(follower.seen).toEqual(["one", "two", "new"]);
+    const names = follower.events.map(({ name }) => name);
+    expect(names.filter((name) => name === "file-gone")).toHaveLength(1);
+    expect(names.filter((name) => name === "archive-unread")).toHaveLength(1);
+  });
+}

@@ -3,7 +3,7 @@
 import { type Fs, isScarce } from "../fs/fs.ts";
 import { looksCompressed } from "../fs/rotated-names.ts";
 import { readFully, sameFile } from "../identity/identity.ts";
-import { codecOf, openCompressed } from "../source/compressed.ts";
+import { codecOf, magicBytes, openCompressed } from "../source/compressed.ts";
 import { PlainSource, type Source } from "../source/source.ts";
 import type { DescriptorBudget } from "./descriptor-budget.ts";
 import type { FollowedFile } from "./file.ts";
@@ -136,7 +136,7 @@ export class Descriptors {
   }
 
   #take(file: FollowedFile, fd: number): void {
-    const codec = looksCompressed(file.path) ? codecOf(readFully(this.#fs, fd, 0, 4)) : null;
+    const codec = looksCompressed(file.path) ? codecOf(readFully(this.#fs, fd, 0, magicBytes)) : null;
     file.codec = codec;
     file.source = codec
       ? openCompressed(this.#fs, fd, codec, () => this.#wake(file))

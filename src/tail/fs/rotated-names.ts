@@ -6,7 +6,7 @@ export interface Sibling {
   stat: Stat;
 }
 
-const compressedName = /\.(gz|zst|zstd)$/;
+const compressedName = /\.(gz|zst|zstd|xz|bz2)$/;
 // ".1", "-20260101", ".2026-01-01T10:00:00", "_2026.01.01-3", ".old", ".bak", ".1.2"; before or behind the extension.
 const rotationSuffix = /(?:~|[._-](?:\d[\dT:._+Z-]*|old|bak|prev|backup|save|copy|orig))+$/;
 const rotationInfix = /(?:[._-](?:\d[\dT:._+Z-]*|old|bak|prev|backup|save|copy|orig))(?=\.[A-Za-z][A-Za-z0-9]{0,7}$)/;

@@ -3,8 +3,8 @@ import type { ContentHash } from "../../state/types.ts";
 import type { RawMarker } from "../files/pending.ts";
 import type { Fs } from "../fs/fs.ts";
 import { looksCompressed } from "../fs/rotated-names.ts";
-import { codecOf, decompressPrefix, decompressWhole } from "../source/compressed.ts";
-import type { Codec } from "../source/decoder.ts";
+import { codecOf, decompressPrefix, decompressWhole, magicBytes } from "../source/compressed.ts";
+import { type Codec, isForeign } from "../source/decoder.ts";
 import { fingerprintBytes, hashBytes, markerBytes, readFully } from "./identity.ts";
 
 export interface Content {
@@ -28,7 +28,7 @@ export function withContent<T>(fs: Fs, path: string, f: (content: Content, fd: n
 
 export function contentOf(fs: Fs, fd: number, path: string): Content {
   const size = fs.fstat(fd).size;
-  const codec = looksCompressed(path) ? codecOf(readFully(fs, fd, 0, 4)) : null;
+  const codec = looksCompressed(path) ? codecOf(readFully(fs, fd, 0, magicBytes)) : null;
   if (codec === null)
     return { codec, size, complete: true, read: (position, length) => readFully(fs, fd, position, length) };
   const whole = decompressWhole(fs, fd, codec, size);
@@ -65,6 +65,7 @@ export interface Expected {
 
 /** Does the content begin as the fingerprint says, and have the marker's bytes in their place? */
 export function matchContent(content: Content, { fingerprint, marker, position, sample, marks }: Expected): Match {
+  if (isForeign(content.codec)) return "no";
   if (content.complete && content.size < position) {
     const mark = marks.findLast(({ to }) => to <= content.size);
     // Rather twice than never: a mark within a common header says nothing about what follows it.

@@ -5,6 +5,7 @@ import { RemoteSource } from "../files/network-source.ts";
 import { Reader, type ReadResult } from "../lines/reader.ts";
 import type { Context } from "../rotation/context.ts";
 import type { Rotation } from "../rotation/rotation.ts";
+import { isForeign } from "../source/decoder.ts";
 import { PlainSource } from "../source/source.ts";
 import type { Poller } from "./poller.ts";
 
@@ -202,6 +203,15 @@ export class Turns {
     const damage = file.source?.damage;
     if (!damage || !(file.source?.closed || this.#context.options.once)) return;
     const { message, offset, bytes } = damage;
+    if (isForeign(file.codec)) {
+      // Mostly a log whose lines were sent before it was compressed: no loss that is known.
+      this.#context.event("warn", "archive-unread", `${file.path} is not read: ${message}`, {
+        path: file.path,
+        file: file.id,
+        bytes,
+      });
+      return;
+    }
     const rest = bytes > 0 ? `${bytes} compressed bytes from ${offset} on` : `what follows byte ${offset}`;
     this.#context.event("error", "bytes-lost", `cannot read ${rest} of ${file.path}: ${message}`, {
       path: file.path,

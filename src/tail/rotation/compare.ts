@@ -3,6 +3,7 @@
 import type { FollowedFile } from "../files/file.ts";
 import { isLogName } from "../fs/rotated-names.ts";
 import { type Content, contentOf, type Match, withContent } from "../identity/fingerprint.ts";
+import { isForeign } from "../source/decoder.ts";
 import { PlainSource } from "../source/source.ts";
 import type { Context } from "./context.ts";
 
@@ -127,6 +128,7 @@ export function probe<T>(context: Context, f: () => T): T | null {
 
 /** Does what can be seen of `content` agree with the beginning of `own`? Of large ones the first and the last block are compared. */
 function isPrefixOf(content: Content, own: Content): boolean {
+  if (isForeign(content.codec)) return false;
   if (content.size > own.size) return false;
   // Of what cannot be decoded, or not yet, nothing is known.
   if (content.size === 0 && !content.complete) return false;

@@ -13,10 +13,16 @@ const prefixOutput = 4 * 1024 * 1024;
 /** Steps one read takes at most: others wait meanwhile. */
 const mostSteps = 256;
 
-/** By the first bytes (RFC 1952, RFC 8878), or null. */
+/** Bytes at the beginning of a file that `codecOf` asks for. */
+export const magicBytes = 6;
+
+/** By the first bytes (RFC 1952, RFC 8878, those of xz and bzip2), or null. */
 export function codecOf(head: Uint8Array): Codec | null {
   if (head[0] === 0x1f && head[1] === 0x8b) return "gzip";
   if (head[0] === 0x28 && head[1] === 0xb5 && head[2] === 0x2f && head[3] === 0xfd) return "zstd";
+  const magic = Buffer.from(head).toString("latin1");
+  if (magic.startsWith("\xfd7zXZ\0")) return "xz";
+  if (/^BZh[1-9]1A/.test(magic)) return "bzip2";
   return null;
 }
 

@@ -3,7 +3,13 @@ import { constants, createGunzip, createZstdDecompress } from "node:zlib";
 import { type Binding, bindingOf, type WriteState } from "../../zlib-binding.ts";
 import { type ReadInput, ZstdEnds } from "./zstd-ends.ts";
 
-export type Codec = "gzip" | "zstd";
+/** Of xz and bzip2 nothing is decoded: they are known, so that none of their bytes are sent as lines. */
+export type Codec = "gzip" | "zstd" | "xz" | "bzip2";
+
+/** Nothing that such a file holds can be compared or sent. */
+export function isForeign(codec: Codec | null): codec is "xz" | "bzip2" {
+  return codec === "xz" || codec === "bzip2";
+}
 
 /** Compressed bytes that were not decoded, from `offset` on; `message` is the decompressor's. */
 export interface Fault {
@@ -26,7 +32,7 @@ export class Decoder {
   readonly #codec: Codec;
   readonly #readInput: ReadInput;
   readonly #out = Buffer.allocUnsafeSlow(stepBytes);
-  #stream!: { destroy(): void };
+  #stream: { destroy(): void } | null = null;
   #binding!: Binding;
   #state!: WriteState;
   #error: string | null = null;
@@ -47,7 +53,8 @@ export class Decoder {
   constructor(codec: Codec, readInput: ReadInput) {
     this.#codec = codec;
     this.#readInput = readInput;
-    this.#begin();
+    if (isForeign(codec)) this.fault = { message: `${codec} is not decompressed`, offset: 0 };
+    else this.#begin();
   }
 
   /** The next bytes, valid until the next call, perhaps none yet; null: the end, for now or for good, or a fault. */
@@ -92,7 +99,7 @@ export class Decoder {
   }
 
   close(): void {
-    this.#stream.destroy();
+    this.#stream?.destroy();
   }
 
   #begin(): void {
