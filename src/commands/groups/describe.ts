@@ -21,7 +21,7 @@ export default defineCommand({
       for (const name of new Set(words)) {
         const group = await describe(client, name);
         if (group.state === "Dead" && group.partitions.length === 0) {
-          complain(`no such group "${name}"; \`logagent groups list\` shows what there is`);
+          complain(await whyUnknown(client, name));
           code = exitCodes.BROKER_REFUSED;
         } else {
           shown.push(group);
@@ -37,6 +37,15 @@ export default defineCommand({
       return code;
     }),
 });
+
+/** Groups of another kind than consumers', share groups (KIP-932) above all, have no offsets that belong to one reader. */
+async function whyUnknown(client: KafkaClient, name: string): Promise<string> {
+  const { listGroups } = await import("../../kafka/admin/groups.ts");
+  const listed = (await listGroups(client)).find(({ group }) => group === name);
+  if (!listed) return `no such group "${name}"; \`logagent groups list\` shows what there is`;
+  const { protocolType, state } = listed;
+  return `group "${name}" is a ${protocolType} group (${state}), no consumer group: its members and offsets cannot be shown`;
+}
 
 type Description = Awaited<ReturnType<typeof describe>>;
 
