@@ -32,10 +32,10 @@ function lie(seed: number, share: number): { told: number } {
   return lies;
 }
 
-/** The most that the process was resident so far, MB. */
+/** The most that the process was resident so far, MB; 0 of one that has just ended. */
 function peak(running: Running): number {
   const kilobytes = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${running.pid}/status`, "utf8"))?.[1];
-  return Number(kilobytes) / 1024;
+  return Number(kilobytes ?? 0) / 1024;
 }
 
 for (const delivery of ["at-least-once", "exactly-once"]) {

@@ -98,7 +98,9 @@ test("a record refused by an old broker, and a position out of range, are met as
   const late = new TestProducer(at.kafka.brokers);
   await late.sink.prepare(topic);
   const next = fetcher.next();
-  await waitFor("the position to be moved", () => said.some((text) => text.includes("going on at its end")));
+  await waitFor("the position to be moved", () =>
+    said.some((text) => text.includes("the log is shorter than the position")),
+  );
   await late.feed(plainRoute(topic), 1);
   expect((await next)?.from).toBe(100);
   fetcher.close();
