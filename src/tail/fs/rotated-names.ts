@@ -108,3 +108,8 @@ function generation(path: string): { number: number; short: boolean } {
   if (digits === undefined) return { number: 0, short: true };
   return { number: Number(digits), short: digits.length < 6 };
 }
+
+/** Is the path's name that of `log` with something added, at its end or before its extension? `root`: that of the path. */
+export function isNamedFor(log: string, path: string, root = rootName(path)): boolean {
+  return path.startsWith(log) || nameOf(log) === root;
+}

@@ -1,7 +1,7 @@
 /** Compares what a path holds with what is known of followed files and of files that are gone. */
 
 import type { FollowedFile } from "../files/file.ts";
-import { isLogName } from "../fs/rotated-names.ts";
+import { isLogName, isNamedFor, rootName } from "../fs/rotated-names.ts";
 import { type Content, contentOf, type Match, withContent } from "../identity/fingerprint.ts";
 import { isForeign } from "../source/decoder.ts";
 import { PlainSource } from "../source/source.ts";
@@ -109,10 +109,13 @@ export function isUnknown(context: Context, path: string, known: () => boolean):
 /** They may have been truncated or renamed since the last look. */
 function lookAtRelatives(context: Context, path: string): void {
   const { registry, fs } = context;
-  // What is renamed there keeps its inode, and no copy has such a name: only the order of generations is left to find.
+  // What is renamed there keeps its inode, and only of the log it is named for it may be a copy.
   const { stable } = fs.traits(path);
   const alone = isLogName(path) && stable;
-  for (const file of alone ? registry.generations(path) : registry.relatives(path))
+  const root = rootName(path);
+  const related = registry.relatives(path);
+  const near = alone ? related.filter((file) => file.path !== path && isNamedFor(file.path, path, root)) : related;
+  for (const file of alone ? new Set([...registry.generations(path), ...near]) : near)
     if (file.attached && !(stable && file.complete)) context.look(file);
 }
 

@@ -4,12 +4,14 @@ import type { FollowedFile } from "../files/file.ts";
 import {
   directoryOf,
   isLogName,
+  isNamedFor,
   joinPath,
   looksCompressed,
   type Sibling,
   siblingsOf,
   strictRootName,
 } from "../fs/rotated-names.ts";
+import { type Content, withContent } from "../identity/fingerprint.ts";
 import { covers, matches, probe } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { adopt } from "./follow.ts";
@@ -53,7 +55,7 @@ function findCopy(context: Context, file: FollowedFile, directory = directoryOf(
   }
   for (const wanted of ["yes", "maybe"] as const) {
     for (const candidate of candidates) {
-      if (isOfAnotherLog(context, file, candidate.path)) continue;
+      if (isOfAnotherLog(context, file, candidate)) continue;
       const holder = holderOf(context, candidate.path, candidate.stat);
       if (holder && holder !== file && wasSent(context, holder, candidate)) continue;
       const held = holder && holder !== file && !holder.gone && isThere(context, holder, candidate);
@@ -62,7 +64,9 @@ function findCopy(context: Context, file: FollowedFile, directory = directoryOf(
         file.read === 0 &&
         registry
           .relatives(candidate.path)
-          .some((other) => other !== file && isWhole(other, candidate) && covers(context, other, candidate.path))
+          .some(
+            (other) => other !== file && isWhole(context, other, candidate) && covers(context, other, candidate.path),
+          )
       )
         continue;
       const match = matches(context, file, candidate.path);
@@ -76,16 +80,21 @@ function findCopy(context: Context, file: FollowedFile, directory = directoryOf(
   return null;
 }
 
-/** A new log, whatever its header says, unless it waited for this; or a generation of a log that is followed beside it. */
-function isOfAnotherLog({ registry }: Context, file: FollowedFile, path: string): boolean {
-  if (isLogName(path)) return registry.copies.get(path)?.of !== file;
+/** A new log, whatever its header says, unless it waited for this or was not seen yet; or a generation of a log that is followed beside it. */
+function isOfAnotherLog({ registry, judgement }: Context, file: FollowedFile, { path, stat }: Sibling): boolean {
+  if (isLogName(path)) {
+    const proven = judgement.proves({ equal: file.read, whole: file.read === stat.size });
+    const unseen = !registry.byPath.has(path) && isNamedFor(file.path, path) && proven;
+    return registry.copies.get(path)?.of !== file && !unseen;
+  }
   const log = joinPath(directoryOf(path), strictRootName(path));
   return registry.byPath.has(log) && strictRootName(file.path) !== strictRootName(path);
 }
 
 /** May the file have read all that the path holds, and not only a beginning that both share? */
-function isWhole(file: FollowedFile, { path, stat }: Sibling): boolean {
-  return !file.gone || file.codec !== null || looksCompressed(path) || file.read >= stat.size;
+function isWhole(context: Context, file: FollowedFile, { path }: Sibling): boolean {
+  const shorter = (content: Content) => content.complete && content.size > file.read;
+  return !file.gone || !probe(context, () => withContent(context.fs, path, shorter));
 }
 
 /** Was all that the path holds read there, under an identity of its own, and acknowledged? */

@@ -7,8 +7,8 @@ import type { Stat } from "../fs/fs.ts";
 import {
   directoryOf,
   isLogName,
+  isNamedFor,
   looksCompressed,
-  nameOf,
   newestFirst,
   rootName,
   tryStat,
@@ -105,6 +105,7 @@ export class Arrivals {
     // Looked at under the number it had, a compressed file that got another one seems to be gone from its name.
     const renumbered = (file: FollowedFile) => !stable && file.codec !== null;
     const proof = named && !looksCompressed(path) && stable ? sameContentBytes : 0;
+    const root = rootName(path);
     for (const file of registry.relatives(path)) {
       if (file.fifo || file.fingerprint.length === 0) continue;
       if (file.gone) {
@@ -118,7 +119,7 @@ export class Arrivals {
         if (best && best.read >= file.read) continue;
         best = file;
       } else if (
-        this.#mayBecomeCopy(file, path, stat) ||
+        this.#mayBecomeCopy(file, path, stat, root) ||
         (!named && renumbered(file) && covers(this.#context, file, path))
       ) {
         const made = !stable || isCompressedOf(file, path) || (looksCompressed(path) && this.#isRemoved(file));
@@ -141,11 +142,11 @@ export class Arrivals {
   }
 
   /** Does the path hold what a followed file holds, which may be truncated or removed in a moment? */
-  #mayBecomeCopy(file: FollowedFile, path: string, stat: Stat): boolean {
+  #mayBecomeCopy(file: FollowedFile, path: string, stat: Stat, root: string): boolean {
     const { fs, options } = this.#context;
     const named = isLogName(path);
     // Beside app.log app-1.log may be a copy; worker-1.log and worker-2.log are several logs.
-    if (named && (nameOf(file.path) !== rootName(path) || file.path === path || stat.size > file.size)) return false;
+    if (named && (!isNamedFor(file.path, path, root) || file.path === path || stat.size > file.size)) return false;
     if (!fs.traits(path).stable) return !named && isPrefix(this.#context, file, path);
     const removed = this.#isRemoved(file);
     if (removed && !looksCompressed(path)) return false; // made after its end: a new file
