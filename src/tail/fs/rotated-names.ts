@@ -1,5 +1,6 @@
 /** Names that rotation gives: which files of a directory are generations of the same log. */
 import type { Fs, Stat } from "./fs.ts";
+import { date, dotNumber, stamp, tilde, withoutSuffix, word } from "./name-suffix.ts";
 
 export interface Sibling {
   path: string;
@@ -8,7 +9,9 @@ export interface Sibling {
 
 const compressedName = /\.(gz|zst|zstd|xz|bz2)$/;
 // ".1", "-20260101", ".2026-01-01T10:00:00", "_2026.01.01-3", ".old", ".bak", ".1.2"; before or behind the extension.
-const rotationSuffix = /(?:~|[._-](?:\d[\dT:._+Z-]*|old|bak|prev|backup|save|copy|orig))+$/;
+const words = ["old", "bak", "prev", "backup", "save", "copy", "orig"];
+const rotationUnits = [tilde, stamp, word("._-", words)];
+const strictUnits = [dotNumber, word(".", ["old", "bak", "prev"]), date];
 const rotationInfix = /(?:[._-](?:\d[\dT:._+Z-]*|old|bak|prev|backup|save|copy|orig))(?=\.[A-Za-z][A-Za-z0-9]{0,7}$)/;
 
 export function directoryOf(path: string): string {
@@ -36,7 +39,7 @@ export function looksCompressed(path: string): boolean {
 /** "app.log" for app.log, app.log.1, app.log-20260101.gz and app-20260101.log: what all generations have in common. */
 export function rootName(path: string): string {
   const plain = nameOf(path).replace(compressedName, "");
-  const root = plain.replace(rotationSuffix, "") || plain;
+  const root = withoutSuffix(plain, rotationUnits);
   return root.replace(rotationInfix, "") || root;
 }
 
@@ -46,7 +49,7 @@ export function rootName(path: string): string {
  */
 export function strictRootName(path: string): string {
   const plain = nameOf(path).replace(compressedName, "");
-  const root = plain.replace(/(?:\.\d+|\.(?:old|bak|prev)|[._-]\d{4}[-._]?\d\d[\dTZ:._+-]*)+$/, "") || plain;
+  const root = withoutSuffix(plain, strictUnits);
   return root.replace(/[._-]\d{4}[-._]?\d\d[\d:T._+-]*(?=\.[A-Za-z][A-Za-z0-9]{0,7}$)/, "") || root;
 }
 
