@@ -3,14 +3,19 @@
 import { markerBytes } from "../identity/identity.ts";
 import type { Reading } from "./chunk.ts";
 import { isWide } from "./encoding.ts";
-import type { ReadResult } from "./reader.ts";
+import { type ReadResult, turnBytes } from "./reader.ts";
 import { nulRun } from "./scan.ts";
 
 /** Only NULs so far: a hole that a writer without O_APPEND left behind a truncation. Passed once something follows it. `known`: bytes of it that were read. */
 export function passHole({ file, source, report, buffer }: Reading, known: number): ReadResult {
   const block = Buffer.allocUnsafe(1 << 20);
-  let at = Math.max(file.read + known, file.holeScanned);
+  const first = Math.max(file.read + known, file.holeScanned);
+  let at = first;
   for (;;) {
+    if (at - first >= turnBytes) {
+      file.holeScanned = at;
+      return "again";
+    }
     const n = source.read(block, 0, Math.min(block.length, file.limit - at), at);
     if (n < 0) {
       file.holeScanned = at;

@@ -2,7 +2,7 @@
 import { markerBytes } from "../identity/identity.ts";
 import { makeChunk, type Reading } from "./chunk.ts";
 import { characterEnd, isWide } from "./encoding.ts";
-import { chunkBytes, type ReadResult } from "./reader.ts";
+import { chunkBytes, type ReadResult, turnBytes } from "./reader.ts";
 import { type LineTable, scanLines16 } from "./scan.ts";
 
 /** Cuts the table before the first line that is too long; true if there is one. */
@@ -48,7 +48,12 @@ export function takeLongLine(reading: Reading): ReadResult {
   let at = Math.max(file.scanned - file.read, n - data);
   if (wide) at -= at % 2;
   const probe = end < 0 ? Buffer.allocUnsafe(chunkBytes) : null;
+  const first = at;
   while (end < 0) {
+    if (at - first >= turnBytes) {
+      file.scanned = file.read + at;
+      return "again";
+    }
     const want = Math.min(chunkBytes, file.limit - file.read - at);
     const got = want > 0 ? source.read(probe!, 0, want, file.read + at) : 0;
     if (got < 0) return "later";

@@ -14,8 +14,14 @@ import { LineTable, maxRecords, nulRun, scanLines, scanLines16, trailingNuls } f
 /** Bytes one read asks for: the quantum of fairness between files. */
 export const chunkBytes = 256 * 1024;
 
-/** "end": nothing more for now; "later": the source is not ready; "changed": what lies before the position is not what was read. */
-export type ReadResult = Lines | "end" | "later" | "changed";
+/**
+ * "end": nothing more for now; "later": the source is not ready; "again": as much was looked through as one turn may, and there
+ * is more; "changed": what lies before the position is not what was read.
+ */
+export type ReadResult = Lines | "end" | "later" | "again" | "changed";
+
+/** Bytes that one turn looks through at most in search of a line's end or of what follows a hole. */
+export const turnBytes = 16 << 20;
 
 export interface ReadLimits {
   /** Records. */

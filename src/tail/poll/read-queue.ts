@@ -138,6 +138,10 @@ export class Turns {
     const ready = this.#reader.prepare(file, source);
     const result = ready === "ready" ? this.#readLines(file, now, records) : ready;
     if (result === "later") return null;
+    if (result === "again") {
+      this.enqueue(file);
+      return null;
+    }
     if (file.unreadable) this.#context.troubles.over(file.path);
     file.unreadable = false;
     if (result === "changed") {
