@@ -6,6 +6,7 @@ import { type Content, contentOf, type Match, withContent } from "../identity/fi
 import { isForeign } from "../source/decoder.ts";
 import { PlainSource } from "../source/source.ts";
 import type { Context } from "./context.ts";
+import { resembling } from "./resemblance.ts";
 
 /** Bytes at each end of a copy that are compared with its original. */
 const comparedBytes = 65_536;
@@ -115,8 +116,8 @@ function lookAtRelatives(context: Context, path: string): void {
   const root = rootName(path);
   const related = registry.relatives(path);
   const near = alone ? related.filter((file) => file.path !== path && isNamedFor(file.path, path, root)) : related;
-  for (const file of alone ? new Set([...registry.generations(path), ...near]) : near)
-    if (file.attached && !(stable && file.complete)) context.look(file);
+  const files = alone ? [...new Set([...registry.generations(path), ...near])] : near;
+  for (const file of resembling(fs, path, files)) if (file.attached && !(stable && file.complete)) context.look(file);
 }
 
 /** Null, and an event, where the system refuses. */

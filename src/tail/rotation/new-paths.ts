@@ -19,6 +19,7 @@ import { covers, isPrefix, isProvenPrefix, isUnknown, matches } from "./compare.
 import type { Context } from "./context.ts";
 import { adopt, follow, followFifo } from "./follow.ts";
 import { clockSlack, generations, later, predecessor } from "./generations.ts";
+import { resembling } from "./resemblance.ts";
 import { holderOf, holds } from "./same-file.ts";
 
 /** A file that appears under the path of one that is gone is the same only if it agrees for at least so many bytes. */
@@ -106,7 +107,7 @@ export class Arrivals {
     const renumbered = (file: FollowedFile) => !stable && file.codec !== null;
     const proof = named && !looksCompressed(path) && stable ? sameContentBytes : 0;
     const root = rootName(path);
-    for (const file of registry.relatives(path)) {
+    for (const file of resembling(fs, path, registry.relatives(path))) {
       if (file.fifo || file.fingerprint.length === 0) continue;
       if (file.gone) {
         const other = stable && !sameFile(file.identity, stat, stable);
