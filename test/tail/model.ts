@@ -235,6 +235,7 @@ export class Model {
         const aside = `${this.disk.directory}/new.tmp`;
         this.disk.copy(path, aside);
         this.#write(action.lines, aside);
+        if (this.disk.size(path) < 1024) this.#excuse(this.disk.numbers(aside));
         return this.disk.rename(aside, path);
       }
       case "compress":

@@ -94,7 +94,7 @@ function isOfAnotherLog({ registry, judgement }: Context, file: FollowedFile, { 
 /** May the file have read all that the path holds, and not only a beginning that both share? */
 function isWhole(context: Context, file: FollowedFile, { path }: Sibling): boolean {
   const shorter = (content: Content) => content.complete && content.size > file.read;
-  return !file.gone || !probe(context, () => withContent(context.fs, path, shorter));
+  return !file.gone || !file.done || !probe(context, () => withContent(context.fs, path, shorter));
 }
 
 /** Was all that the path holds read there, under an identity of its own, and acknowledged? */
