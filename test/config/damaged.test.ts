@@ -15,7 +15,7 @@ afterAll(() => removeDir(dir));
 
 const whole = `connection:
   brokers: [kafka-1:9092, "kafka-2:9092"]
-  tls_ca: ${secret}
+  tls: true
   sasl_mechanism: scram-sha-512
   sasl_username: shipper
   sasl_password_file: ${secret}
