@@ -35,6 +35,9 @@ export class Reader {
   readonly #report: Reading["report"];
   readonly #judgement: Pick<Judgement, "keepsRead">;
 
+  /** Bytes that a source was asked for and has not answered yet: the next try asks for as much. */
+  readonly #asked = new WeakMap<FollowedFile, number>();
+
   constructor(options: ReadOptions, report: Reading["report"], judgement: Pick<Judgement, "keepsRead">) {
     this.#options = options;
     this.#judgement = judgement;
@@ -44,8 +47,11 @@ export class Reader {
   read(file: FollowedFile, source: Source, limits: ReadLimits): ReadResult {
     // A line that goes on behind what was scanned needs more than a chunk.
     const begun = Math.max(0, Math.min(file.scanned - file.read, this.#options.maxLineBytes));
-    for (let size = chunkBytes + markerBytes + begun; ; ) {
+    const asked = this.#asked.get(file);
+    this.#asked.delete(file);
+    for (let size = asked ?? chunkBytes + markerBytes + begun; ; ) {
       const result = this.#once(file, source, limits, memory(size));
+      if (result === "later") this.#asked.set(file, size);
       if (typeof result !== "number") return result;
       size = result;
     }
