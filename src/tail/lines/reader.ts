@@ -21,7 +21,7 @@ export const chunkBytes = 256 * 1024;
 export type ReadResult = Lines | "end" | "later" | "again" | "changed";
 
 /** Bytes that one turn looks through at most in search of a line's end or of what follows a hole. */
-export const turnBytes = 16 << 20;
+export const turnBytes = 4 << 20;
 
 export interface ReadLimits {
   /** Records. */

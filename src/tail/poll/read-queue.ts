@@ -12,6 +12,8 @@ import type { Poller } from "./poller.ts";
 /** Milliseconds until the next look at a file of whose growth events tell: the look is only for events that were lost. */
 const toldAgain = 20;
 
+/** Files that one call tries at most, so that thousands without a line do not hold the event loop. */
+const mostTurns = 1000;
 /** So many of the files without a descriptor try again at a time: a file that is closed makes room for one. */
 const starvedAtOnce = 16;
 
@@ -23,6 +25,8 @@ export class Turns {
   readonly #ready: FollowedFile[] = [];
   /** With `once`, where nobody looks again: files that had no descriptor yet. */
   readonly #starved: FollowedFile[] = [];
+  /** One file used up what a call may look through: the others come in the next one. */
+  #spent = false;
 
   constructor(context: Context, rotation: Rotation, poller: Poller) {
     this.#context = context;
@@ -62,7 +66,8 @@ export class Turns {
 
   /** The next chunk, of at most `records` records; null when no file has one now. */
   next(now: number, records: number): Lines | null {
-    for (let turns = this.#ready.length; turns > 0; turns--) {
+    this.#spent = false;
+    for (let turns = Math.min(this.#ready.length, mostTurns); turns > 0 && !this.#spent; turns--) {
       const file = this.#ready.shift()!;
       file.queued = false;
       if (file.gone || file.done) continue;
@@ -139,6 +144,7 @@ export class Turns {
     const result = ready === "ready" ? this.#readLines(file, now, records) : ready;
     if (result === "later") return null;
     if (result === "again") {
+      this.#spent = true;
       this.enqueue(file);
       return null;
     }
