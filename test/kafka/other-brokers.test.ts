@@ -19,7 +19,7 @@ const at = proxiedKafka();
 /** By API key: the oldest and the latest version that are listed. */
 type Table = Readonly<Record<number, readonly [oldest: number, latest: number]>>;
 
-/** As their users published them in bug reports (Event Hubs) and as the source of its handlers has it (Redpanda). */
+/** What brokers of other make list, roughly: after bug reports (Event Hubs) and what is known of it (Redpanda), no copy of either. */
 const tables: Readonly<Record<string, Table>> = {
   "Event Hubs": {
     ...{ 0: [3, 7], 1: [4, 6], 2: [0, 7], 3: [0, 5], 8: [0, 8], 9: [0, 8], 10: [0, 1], 11: [0, 7], 12: [0, 4] },
