@@ -1,6 +1,6 @@
 /** What is allowed in a config file and yet surely not meant: told as warnings, by `check` and when `tail` starts. */
 import { isAbsolute } from "node:path";
-import type { ConfigFile } from "./file.ts";
+import { type ConfigFile, fileKey } from "./file.ts";
 import type { Problem } from "./problems.ts";
 
 /** Milliseconds until the installed unit's TimeoutStopSec kills an agent that drains. */
@@ -53,8 +53,7 @@ export function advise(file: ConfigFile, env: Record<string, string | undefined>
 type Say = (path: readonly string[], message: string) => void;
 
 function placeOf(key: string): string[] {
-  const name = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-  return key === "state" ? [name] : ["connection", name];
+  return key === "state" ? [key] : ["connection", fileKey(key)];
 }
 
 function pathAdvice(path: string, service: boolean, say: (message: string) => void): void {

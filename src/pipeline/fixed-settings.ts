@@ -1,4 +1,5 @@
 /** Which settings of a changed configuration a running agent cannot take over, by the names they have in the file. */
+import { fileKey } from "../config/file.ts";
 import type { AgentConfig } from "../config/types.ts";
 
 /** Settings whose name inside differs from their key by more than case. */
@@ -9,8 +10,8 @@ export function fixedChanges(now: AgentConfig, next: AgentConfig): string[] {
   return changes({ ...now }, { ...next })
     .filter((key) => !free.has(key))
     .flatMap((key) => {
-      if (key !== "connection" && key !== "producer") return [fileKey(key)];
-      return changes({ ...now[key] }, { ...next[key] }).map((field) => `${key}.${fileKey(field)}`);
+      if (key !== "connection" && key !== "producer") return [nameOf(key)];
+      return changes({ ...now[key] }, { ...next[key] }).map((field) => `${key}.${nameOf(field)}`);
     });
 }
 
@@ -19,6 +20,6 @@ function changes(now: Record<string, unknown>, next: Record<string, unknown>): s
   return [...all].filter((key) => JSON.stringify(now[key]) !== JSON.stringify(next[key]));
 }
 
-function fileKey(key: string): string {
-  return keys[key] ?? key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+function nameOf(key: string): string {
+  return keys[key] ?? fileKey(key);
 }
