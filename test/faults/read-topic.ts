@@ -66,3 +66,10 @@ async function readWithConsoleConsumer(
     if (match) onRecord(Number(match[1]), match[2]!);
   }
 }
+
+/** The values of all records of a topic, partition by partition as `readTopic` comes to them. */
+export async function readValues(brokers: string, topic: string): Promise<string[]> {
+  const all: string[] = [];
+  await readTopic(brokers, topic, (_, value) => all.push(value));
+  return all;
+}

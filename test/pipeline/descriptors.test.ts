@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from "bun:test";
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
-import { readTopic } from "../faults/read-topic.ts";
+import { readValues } from "../faults/read-topic.ts";
 import { createTopic, sharedKafka, uniqueTopic } from "../kafka/broker.ts";
 import { logagent, startLogagent } from "../support/process.ts";
 import { tempDir } from "../support/temp.ts";
@@ -15,11 +15,7 @@ beforeAll(async () => {
   brokers = (await sharedKafka()).brokers;
 }, 120_000);
 
-async function values(topic: string): Promise<string[]> {
-  const all: string[] = [];
-  await readTopic(brokers, topic, (_, value) => all.push(value));
-  return all;
-}
+const values = (topic: string) => readValues(brokers, topic);
 
 const limited = (descriptors: number) => ["sh", "-c", `ulimit -n ${descriptors}; exec "$0" "$@"`];
 

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { appendFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { readTopic } from "../faults/read-topic.ts";
+import { readValues } from "../faults/read-topic.ts";
 import { createTopic, endOffsets, sharedKafka, uniqueTopic } from "../kafka/broker.ts";
 import { startLogagent } from "../support/process.ts";
 import { tempDir } from "../support/temp.ts";
@@ -14,11 +14,7 @@ beforeAll(async () => {
   brokers = (await sharedKafka()).brokers;
 }, 13000);
 
-async function values(topic: string): Promise<string[]> {
-  const all: string[] = [];
-  await readTopic(brokers, topic, (_, value) => all.push(value));
-  return all;
-}
+const values = (topic: string) => readValues(brokers, topic);
 
 const lines = (count: number, from = 0) => Array.from({ length: count }, (_, i) => `line ${from + i}`);
 const text = (list: readonly string[]) => list.map((line) => `${line}\n`).join("");

@@ -7,7 +7,7 @@ import { deleteTopics } from "../../src/kafka/admin/topics.ts";
 import { createClient } from "../../src/kafka/cluster/create-client.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { Oracle } from "../faults/oracle.ts";
-import { readTopic } from "../faults/read-topic.ts";
+import { readTopic, readValues } from "../faults/read-topic.ts";
 import { expectEveryLineOnce, expectNothingLost, withRig } from "../faults/rig.ts";
 import { createTopic, endOffsets, sharedKafka, uniqueTopic } from "../kafka/broker.ts";
 import { LineWriter, readLine } from "../support/lines.ts";
@@ -21,11 +21,7 @@ beforeAll(async () => {
   brokers = (await sharedKafka()).brokers;
 }, 120_000);
 
-async function values(topic: string): Promise<string[]> {
-  const all: string[] = [];
-  await readTopic(brokers, topic, (_, value) => all.push(value));
-  return all;
-}
+const values = (topic: string) => readValues(brokers, topic);
 
 const upTo = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
